@@ -1,0 +1,147 @@
+"""Who is asking, and what is known about them: the facts that grants are matched against."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import connection
+from django.utils import timezone
+
+from tenants.freshness import FactCache
+from tenants.models import Tenant, User, VerifiedDomain
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated person or service. `id` is immutable; `address` is only how they are called."""
+
+    id: uuid.UUID
+    address: str
+    name: str
+    tenant_id: uuid.UUID | None
+    scopes: frozenset[str] = frozenset()
+    is_service: bool = False
+    protects_for_others: bool = False
+    licensed: bool = False
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @classmethod
+    def of(cls, user: User, *, scopes: frozenset[str] = frozenset()) -> "Caller":
+        return cls(
+            id=user.id,
+            address=user.email,
+            name=user.get_full_name(),
+            tenant_id=user.tenant_id,
+            scopes=scopes,
+            licensed=user.licensed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one organisation knows of one caller: verified addresses, its groups that contain them, its powers."""
+
+    addresses: frozenset[str]
+    groups: frozenset[uuid.UUID]
+    is_member: bool
+    home_tenant_id: uuid.UUID | None
+    is_super_user: bool
+
+    @property
+    def domains(self) -> frozenset[str]:
+        return frozenset(domain_of(address) for address in self.addresses)
+
+
+_standings: FactCache = FactCache(20_000)
+
+# One statement for everything: addresses, the home organisation's domains, groups (nested, each visited once), power.
+_STANDING = """
+WITH RECURSIVE within(id) AS (
+  SELECT group_id FROM tenants_groupmember WHERE user_id = %(person)s
+  UNION
+  SELECT n.parent_id FROM tenants_groupnesting n JOIN within w ON n.child_id = w.id
+)
+SELECT 'address', email, CASE WHEN verified THEN 1 ELSE 0 END FROM account_emailaddress WHERE user_id = %(person)s
+UNION ALL
+SELECT 'domain', domain, 0 FROM tenants_verifieddomain WHERE tenant_id = %(home)s
+UNION ALL
+SELECT 'group', CAST(g.id AS VARCHAR(36)), 0 FROM tenants_group g JOIN within w ON w.id = g.id
+  WHERE g.tenant_id = %(tenant)s
+UNION ALL
+SELECT 'super', '', 0 FROM tenants_superuserappointment s JOIN tenants_tenant t ON t.id = s.tenant_id
+  WHERE s.tenant_id = %(tenant)s AND t.super_users_enabled AND (s.until IS NULL OR s.until > %(now)s)
+    AND (s.user_id = %(person)s OR s.group_id IN (SELECT id FROM within))
+"""
+
+
+def standing_of(caller: Caller, tenant_id: uuid.UUID) -> Standing:
+    """How `caller` stands with the organisation `tenant_id`; at most five seconds old."""
+    known = _standings.get((caller.id, tenant_id))
+    if known is None:
+        known = _standings[(caller.id, tenant_id)] = _read_standing(caller, tenant_id)
+    assert isinstance(known, Standing)
+    return known
+
+
+def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
+    if caller.is_service:
+        return Standing(frozenset(), frozenset(), False, caller.tenant_id, False)
+    parameters = {
+        "person": uuid_parameter(caller.id),
+        "home": uuid_parameter(caller.tenant_id),
+        "tenant": uuid_parameter(tenant_id),
+        "now": connection.ops.adapt_datetimefield_value(timezone.now()),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, parameters)
+        rows = cursor.fetchall()
+    proven = {value.lower() for kind, value, _ in rows if kind == "domain"}
+    is_member = caller.tenant_id == tenant_id
+    return Standing(
+        addresses=frozenset(
+            value.lower()
+            for kind, value, verified in rows
+            if kind == "address" and (verified or domain_of(value) in proven)
+        ),
+        groups=frozenset(uuid.UUID(value) for kind, value, _ in rows if kind == "group"),
+        is_member=is_member,
+        home_tenant_id=caller.tenant_id,
+        is_super_user=is_member and any(kind == "super" for kind, _, _ in rows),
+    )
+
+
+def domain_of(address: str) -> str:
+    """The domain of a mail address, in lower case; empty when there is none."""
+    return address.rpartition("@")[2].lower() if "@" in address else ""
+
+
+def tenant_of_domain(domain: str) -> Tenant | None:
+    """The organisation that has proven `domain`."""
+    proof = VerifiedDomain.objects.select_related("tenant").filter(domain=domain.lower()).first()
+    return proof.tenant if proof else None
+
+
+def find_tenant(text: str) -> Tenant | None:
+    """The organization an operator means by a slug, a proven domain or a guid."""
+    try:
+        return Tenant.objects.filter(id=uuid.UUID(text.strip("{}"))).first()
+    except ValueError:
+        return Tenant.objects.filter(slug=text.lower()).first() or tenant_of_domain(text)
+
+
+def person_with_address(tenant: Tenant, address: str) -> User | None:
+    """The member of `tenant` who holds `address`, as main address or alias, verified; None for anybody else."""
+    address = address.strip().lower()
+    for user in User.objects.for_tenant(tenant).filter(emailaddress__email=address, is_active=True):
+        if address in standing_of(Caller.of(user), tenant.id).addresses:
+            return user
+    return None
+
+
+def uuid_parameter(value: uuid.UUID | None) -> uuid.UUID | str | None:
+    """A UUID as a raw statement wants it: SQLite keeps 32 hexadecimal digits, PostgreSQL has a type."""
+    if value is None or connection.features.has_native_uuid_field:
+        return value
+    return value.hex

@@ -1,0 +1,80 @@
+"""The register of protected documents: entering them, finding out how they stand, reading their history."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from audit.models import UsageEvent
+from tenants.identity import uuid_parameter
+from tracking.models import Document
+
+OPENING = "FECreateEndUserLicenseV1"
+SUCCESS = "Success"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentState:
+    """Everything that may have changed since a license was issued, read in one statement.
+
+    `template_version_id` is the current version of the template the license names, if that is one of the tenant's that
+    was ever published.
+    """
+
+    tenant_active: bool
+    max_license_days: int
+    registered: bool
+    revoked: bool
+    integrity_root: str
+    file_name: str
+    template_version_id: int | None
+
+
+_STATE = """
+SELECT t.state, t.max_use_license_days, d.id IS NOT NULL, d.revoked_at IS NOT NULL, d.integrity_root, d.file_name,
+       p.current_id
+FROM tenants_tenant t
+LEFT JOIN tracking_document d ON d.tenant_id = t.id AND d.content_id = %s
+LEFT JOIN policies_policytemplate p ON p.tenant_id = t.id AND p.id = %s AND p.state <> 'draft'
+WHERE t.id = %s
+"""
+
+
+def state_of(tenant_id: uuid.UUID, content_id: uuid.UUID, template_id: uuid.UUID | None) -> DocumentState:
+    """How a document stands now. An unregistered one (database restored from before it) is neither revoked nor sealed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _STATE, [uuid_parameter(content_id), uuid_parameter(template_id), uuid_parameter(tenant_id)]
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return DocumentState(False, 1, False, False, "", "", None)
+    state, days, registered, revoked, root, file_name, version = row
+    return DocumentState(
+        state == "active", days, bool(registered), bool(revoked), root or "", file_name or "", version
+    )
+
+
+def openings_of(document: Document) -> QuerySet[UsageEvent]:
+    """All attempts to open the document, newest first."""
+    events = UsageEvent.objects.for_tenant(document.tenant_id).filter(content_id=document.content_id)
+    return events.filter(request_type=OPENING).order_by("-id")
+
+
+def activity_counts(documents: Iterable[Document]) -> dict[uuid.UUID, tuple[int, int]]:
+    """For each document's content id, how often it was opened and how often opening was refused. One query."""
+    listed = list(documents)
+    if not listed:
+        return {}
+    rows = (
+        UsageEvent.objects.for_tenant(listed[0].tenant_id)
+        .filter(content_id__in=[document.content_id for document in listed], request_type=OPENING)
+        .values_list("content_id")
+        .annotate(
+            opened=Count("id", filter=Q(result=SUCCESS)), refused=Count("id", filter=~Q(result=SUCCESS))
+        )
+    )
+    counts = {content_id: (opened, refused) for content_id, opened, refused in rows if content_id is not None}
+    return {document.content_id: counts.get(document.content_id, (0, 0)) for document in listed}
