@@ -1,0 +1,87 @@
+"""Where the service is and what it offers: service discovery and the list of templates (protocol.md 1.2, 1.3)."""
+
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from licensing.calls import Call
+from licensing.errors import BadInputError, DeviceError, NotSignedUpError, UnrecognizedUrlError
+from licensing.publishing import home_tenant
+from licensing.wire import guid
+from policies.publishing import localized, offered_to
+from tenants.identity import domain_of, tenant_of_domain
+from tenants.models import Tenant
+from tenants.onboarding import may_protect
+
+_SERVICES = {
+    "templates": "templates",
+    "publishinglicenses": "publishinglicenses",
+    "enduserlicenses": "enduserlicenses",
+    "clientdebuglogs": "clientlogs/debug",
+    "clientperformancelogs": "clientlogs/performance",
+}
+
+
+def find_services(call: Call, *, version: str, email: str, service: str) -> list[dict[str, str]]:
+    """The five addresses for the organization of a mail address or of a license's URL. Raises `DeviceError`.
+
+    One usage row is committed either way.
+    """
+    try:
+        if service:
+            _check_url(service)
+        else:
+            _check_email(email)
+    except DeviceError as error:
+        call.log(error.log_name)
+        raise
+    call.log("Success")
+    # Every organization of the installation is served at the same address.
+    base = f"{settings.PUBLIC_URL}/my/{version}"
+    return [{"Name": name, "Uri": f"{base}/{path}"} for name, path in _SERVICES.items()]
+
+
+def list_templates(call: Call) -> list[dict[str, Any]]:
+    """The templates the caller may protect with; none for those outside the onboarding control. Raises `DeviceError`."""
+    try:
+        tenant = home_tenant(call.caller)
+    except DeviceError as error:
+        call.log(error.log_name)
+        raise
+    offered = offered_to(call.caller, tenant) if may_protect(call.caller, tenant) else []
+    rows = []
+    for template in offered:
+        assert template.current is not None  # a published template has a version (database constraint)
+        name = localized(template.current, list(call.languages))
+        rows.append(
+            {"Id": guid(template.id), "Name": name.name, "Description": name.description or name.name}
+        )
+    call.log("Success")
+    return rows
+
+
+def _check_email(email: str) -> None:
+    # The client does not escape "+" in its query string, so a blank can only have been one.
+    domain = domain_of(email.strip().replace(" ", "+"))
+    if not domain:
+        raise BadInputError("Ask with ?email=name@domain or ?service=<address from a license>.")
+    if tenant_of_domain(domain) is None:
+        raise NotSignedUpError(f"No organization here owns the domain {domain[:100]}.")
+
+
+def _check_url(url: str) -> None:
+    try:
+        asked, own = urlsplit(url.strip()), urlsplit(settings.PUBLIC_URL)
+        same_server = (asked.hostname, asked.port) == (own.hostname, own.port)
+        head, _, rest = asked.path.strip("/").partition("/")
+        known = (
+            same_server
+            and head == "t"
+            and Tenant.objects.filter(id=uuid.UUID(rest.partition("/")[0])).exists()
+        )
+    except ValueError:
+        known = False
+    if not known:
+        raise UnrecognizedUrlError("This address does not belong to this installation.")
