@@ -1,0 +1,89 @@
+"""Bringing an organization into being, switching its protection on, off, and on again."""
+
+import re
+import uuid
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.recording import record_admin
+from keys.rollover import create_first_key
+from policies.publishing import create_default_templates
+from tenants.models import RoleAssignment, Tenant, User
+
+
+class OrganizationError(Exception):
+    """An organization cannot be made or changed as asked; the text is for people."""
+
+    code = "organization"
+
+
+def create_organization(name: str, *, founder: User) -> Tenant:
+    """A new, inactive organization with `founder` as its global administrator. Raises `OrganizationError`."""
+    name = " ".join(name.split())
+    if not 2 <= len(name) <= 100 or not name.isprintable():
+        raise OrganizationError("The name of an organization has 2 to 100 characters.")
+    with transaction.atomic():
+        founder = User.objects.select_for_update(of=("self",)).get(id=founder.id)
+        if founder.tenant_id is not None:
+            raise OrganizationError("You already belong to an organization.")
+        tenant = _create_tenant(name, founder.language or "en")
+        founder.tenant = tenant
+        founder.save(update_fields=["tenant"])
+        RoleAssignment.objects.create(tenant=tenant, user=founder, role=RoleAssignment.Role.GLOBAL_ADMIN)
+        _log(tenant, founder, "CreateOrganization", before=None, after={"name": name})
+    return tenant
+
+
+def activate_tenant(tenant: Tenant, *, actor: User) -> None:
+    """Switch protection on: the first time with a key and the two default templates, later with everything as it was.
+
+    Safe to call twice, also at once.
+    """
+    # Making a key takes long, so it happens before the transaction; an unused key of an inactive tenant does no harm.
+    create_first_key(tenant)
+    with transaction.atomic():
+        locked = Tenant.objects.select_for_update().get(id=tenant.id)
+        if not locked.is_active:
+            create_default_templates(locked)
+            locked.state, locked.activated_at = Tenant.State.ACTIVE, timezone.now()
+            locked.save(update_fields=["state", "activated_at"])
+            _log(locked, actor, "Activate", before={"state": "inactive"}, after={"state": "active"})
+    tenant.refresh_from_db()
+
+
+def deactivate_tenant(tenant: Tenant, *, actor: User) -> None:
+    """Switch protection off: nothing can be protected or opened; nothing is deleted."""
+    with transaction.atomic():
+        locked = Tenant.objects.select_for_update().get(id=tenant.id)
+        if locked.is_active:
+            locked.state = Tenant.State.INACTIVE
+            locked.save(update_fields=["state"])
+            _log(locked, actor, "Deactivate", before={"state": "active"}, after={"state": "inactive"})
+    tenant.refresh_from_db()
+
+
+def _create_tenant(name: str, language: str) -> Tenant:
+    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30] or "organization"
+    for slug in (base, f"{base}-{uuid.uuid4().hex[:6]}"):
+        try:
+            with transaction.atomic():
+                return Tenant.objects.create(name=name, slug=slug, default_language=language)
+        except IntegrityError:
+            continue
+    raise OrganizationError("No short name could be found for this organization; try again.")
+
+
+def _log(
+    tenant: Tenant, actor: User, action: str, *, before: dict[str, str] | None, after: dict[str, str] | None
+) -> None:
+    record_admin(
+        tenant_id=tenant.id,
+        actor=actor.email,
+        actor_id=actor.id,
+        action=action,
+        target=tenant.name,
+        target_id=tenant.id,
+        before=before,
+        after=after,
+    )

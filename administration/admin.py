@@ -1,0 +1,46 @@
+"""Organizations, and what an operator may do about them: the same steps as an administrator's, logged in their log."""
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from administration.activation import activate_tenant, deactivate_tenant
+from audit.admin import ReadOnlyAdmin
+from keys.errors import KeyCustodyError
+from tenants.models import Tenant, User
+
+
+@admin.register(Tenant)
+class TenantAdmin(ReadOnlyAdmin):
+    list_display = ("name", "slug", "state", "onboarding", "super_users_enabled", "created_at")
+    list_filter = ("state", "onboarding", "super_users_enabled")
+    search_fields = ("name", "slug")
+    ordering = ("name", "id")
+    actions = ("activate", "deactivate")
+    readonly_fields = ("id", "server_id")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, User) and request.user.is_superuser
+
+    @admin.action(description="Activate protection", permissions=["operate"])
+    def activate(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
+        for tenant in tenants:
+            try:
+                activate_tenant(tenant, actor=_operator(request))
+            except KeyCustodyError as error:
+                self.message_user(request, f"{tenant.name}: {error}", messages.ERROR)
+            else:
+                self.message_user(request, f"{tenant.name} is active.", messages.SUCCESS)
+
+    @admin.action(description="Deactivate protection", permissions=["operate"])
+    def deactivate(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
+        for tenant in tenants:
+            deactivate_tenant(tenant, actor=_operator(request))
+            self.message_user(
+                request, f"{tenant.name} is inactive: nothing can be protected or opened.", messages.SUCCESS
+            )
+
+
+def _operator(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # the admin lets nobody else in
+    return request.user

@@ -1,0 +1,58 @@
+"""Errors of the admin API: `{"code", "message"}` for everything, with the right status."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+from administration.activation import OrganizationError
+from audit.errors import SegmentDamagedError
+from keys.errors import KeyCustodyError
+from licensing.authentication import challenge
+from licensing.errors import DeviceError, ServerFaultError
+
+
+class Conflict(exceptions.APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: domain errors and DRF's own in one shape; None lets Django answer with 500."""
+    if isinstance(error, ServerFaultError):
+        return _answer(503, "service_unavailable", str(error))
+    if isinstance(error, DeviceError):
+        return _answer(400, error.log_name, str(error))
+    if isinstance(error, (KeyCustodyError, OrganizationError)):
+        return _answer(409, error.code, str(error))
+    if isinstance(error, SegmentDamagedError):
+        return _answer(500, error.code, str(error))
+    if isinstance(error, Http404):
+        return _answer(404, "not_found", "There is nothing here under this name.")
+    if isinstance(error, PermissionDenied):
+        return _answer(403, "forbidden", "Your roles do not allow this.")
+    if isinstance(error, exceptions.APIException):
+        response = _answer(error.status_code, _code(error), _sentence(error.detail))
+        if error.status_code == 401:
+            response.headers["WWW-Authenticate"] = challenge()
+        return response
+    return None
+
+
+def _answer(status_code: int, code: str, message: str) -> Response:
+    return Response({"code": code, "message": message}, status=status_code)
+
+
+def _code(error: exceptions.APIException) -> str:
+    codes = error.get_codes()
+    return codes if isinstance(codes, str) else "invalid"
+
+
+def _sentence(detail: Any) -> str:
+    if isinstance(detail, dict):
+        return "; ".join(f"{name}: {_sentence(value)}" for name, value in detail.items())
+    if isinstance(detail, list):
+        return " ".join(_sentence(value) for value in detail)
+    return str(detail)

@@ -1,0 +1,186 @@
+"""Shapes of the admin API's answers; everything here is read-only unless its name says request."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from audit.models import AdminEvent, UsageEvent
+from keys.models import KeyVersion
+from policies.models import PolicyTemplate, TemplateGrant
+from policies.publishing import localized
+from tenants.models import Group, Tenant, User
+from tracking.models import Document
+
+
+class OrganizationSerializer(serializers.ModelSerializer[Tenant]):
+    class Meta:
+        model = Tenant
+        fields = ("id", "name", "state", "max_use_license_days", "onboarding", "created_at", "activated_at")
+
+
+class DocumentSerializer(serializers.ModelSerializer[Document]):
+    """`opened` and `denied` count attempts; the view supplies them in `context["counts"]`."""
+
+    issuer = serializers.CharField(source="issuer_address")
+    owner = serializers.CharField(source="owner_address")
+    template = serializers.UUIDField(source="template_id", allow_null=True)
+    opened = serializers.SerializerMethodField()
+    denied = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Document
+        fields = (
+            "content_id", "name", "file_name", "owner", "issuer", "template", "published_at", "expires_at", "sealed",
+            "sealed_at", "sealed_by", "revoked_at", "revoked_by", "revocation_reason", "opened", "denied",
+        )  # fmt: skip
+
+    def get_opened(self, document: Document) -> int:
+        return int(self.context["counts"].get(document.content_id, (0, 0))[0])
+
+    def get_denied(self, document: Document) -> int:
+        return int(self.context["counts"].get(document.content_id, (0, 0))[1])
+
+
+class RevokedDocumentSerializer(DocumentSerializer):
+    """`access_until`: the latest instant at which a use license already handed out may still be kept."""
+
+    access_until = serializers.SerializerMethodField()
+
+    class Meta(DocumentSerializer.Meta):
+        fields = (*DocumentSerializer.Meta.fields, "access_until")  # type: ignore[assignment]  # a longer tuple
+
+    def get_access_until(self, document: Document) -> str | None:
+        until = self.context.get("access_until")
+        return until.isoformat() if until else None
+
+
+class OpeningSerializer(serializers.ModelSerializer[UsageEvent]):
+    user = serializers.CharField(source="user_id")
+    ip = serializers.CharField(source="c_ip")
+    application = serializers.CharField(source="c_info")
+
+    class Meta:
+        model = UsageEvent
+        fields = ("time", "user", "result", "request_type", "ip", "application", "correlation_id")
+
+
+class GrantSerializer(serializers.ModelSerializer[TemplateGrant]):
+    rights = serializers.SerializerMethodField()
+
+    class Meta:
+        model = TemplateGrant
+        fields = ("principal", "rights")
+
+    def get_rights(self, grant: TemplateGrant) -> list[str]:
+        return grant.rights.split(",")
+
+
+class TemplateSerializer(serializers.ModelSerializer[PolicyTemplate]):
+    """Name and description come in the language of the request, `context["languages"]`."""
+
+    name = serializers.SerializerMethodField()
+    description = serializers.SerializerMethodField()
+    version = serializers.IntegerField(source="current.number", default=None)
+    modified_at = serializers.DateTimeField(source="current.modified_at", default=None)
+    expires_at = serializers.DateTimeField(source="current.expires_at", default=None)
+    expires_after_days = serializers.IntegerField(source="current.expires_after_days", default=None)
+    offline_days = serializers.IntegerField(source="current.offline_days", default=None)
+    grants = GrantSerializer(source="current.grants", many=True, default=list)
+
+    class Meta:
+        model = PolicyTemplate
+        fields = (
+            "id", "name", "description", "state", "version", "modified_at", "expires_at", "expires_after_days",
+            "offline_days", "grants",
+        )  # fmt: skip
+
+    def _localized(self, template: PolicyTemplate) -> tuple[str, str]:
+        if template.current is None:
+            return "", ""
+        found = localized(template.current, self.context.get("languages", []))
+        return found.name, found.description
+
+    def get_name(self, template: PolicyTemplate) -> str:
+        return self._localized(template)[0]
+
+    def get_description(self, template: PolicyTemplate) -> str:
+        return self._localized(template)[1]
+
+
+class PersonSerializer(serializers.ModelSerializer[User]):
+    addresses = serializers.SerializerMethodField()
+    roles = serializers.SerializerMethodField()
+
+    class Meta:
+        model = User
+        fields = ("id", "email", "name", "is_active", "licensed", "addresses", "roles")
+
+    def get_addresses(self, user: User) -> list[str]:
+        return sorted(address.email for address in user.emailaddress_set.all())
+
+    def get_roles(self, user: User) -> list[str]:
+        return sorted(
+            assignment.role for assignment in user.roles.all() if assignment.tenant_id == user.tenant_id
+        )
+
+
+class GroupSerializer(serializers.ModelSerializer[Group]):
+    class Meta:
+        model = Group
+        fields = ("id", "name", "mail")
+
+
+class KeySerializer(serializers.ModelSerializer[KeyVersion]):
+    documents = serializers.SerializerMethodField()
+
+    class Meta:
+        model = KeyVersion
+        fields = (
+            "id", "fingerprint", "state", "kind", "bits", "created_at", "activated_at", "archived_at", "documents",
+        )  # fmt: skip
+
+    def get_documents(self, key: KeyVersion) -> int:
+        return int(self.context["documents"].get(key.id, 0))
+
+
+class AdminEventSerializer(serializers.ModelSerializer[AdminEvent]):
+    class Meta:
+        model = AdminEvent
+        fields = ("time", "actor", "action", "target", "target_id", "before", "after", "passed")
+
+
+class WhoAmISerializer(serializers.Serializer[Any]):
+    email = serializers.CharField()
+    name = serializers.CharField()
+    person_id = serializers.UUIDField(allow_null=True)
+    organization = OrganizationSerializer(allow_null=True)
+    roles = serializers.ListField(child=serializers.CharField())
+
+
+class SealRequestSerializer(serializers.Serializer[Any]):
+    SerializedPublishingLicense = serializers.CharField(max_length=1_500_000)
+    Root = serializers.CharField(max_length=64)
+    Length = serializers.IntegerField(min_value=0)
+
+
+class SealAnswerSerializer(serializers.Serializer[Any]):
+    Record = serializers.CharField()
+
+
+class RevokeRequestSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class RollRequestSerializer(serializers.Serializer[Any]):
+    bits = serializers.ChoiceField(choices=[2048, 3072, 4096], default=2048)
+
+
+class LogDaySerializer(serializers.Serializer[Any]):
+    day = serializers.DateField()
+    rows = serializers.IntegerField()
+    complete = serializers.BooleanField()
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()

@@ -1,0 +1,33 @@
+"""Addresses of the admin API; all end in a slash."""
+
+from django.urls import path
+from drf_spectacular.views import SpectacularAPIView
+
+from administration import schema
+from administration.api import documents, logs, views
+
+__all__ = ["schema"]  # imported to be known to drf-spectacular
+app_name = "api"
+urlpatterns = [
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("whoami/", views.WhoAmIView.as_view(), name="whoami"),
+    path("organization/", views.OrganizationView.as_view(), name="organization"),
+    path("organization/activate/", views.ActivateView.as_view(), name="activate"),
+    path("organization/deactivate/", views.DeactivateView.as_view(), name="deactivate"),
+    path("templates/", views.TemplateListView.as_view(), name="templates"),
+    path("templates/<uuid:pk>/", views.TemplateView.as_view(), name="template"),
+    path("people/", views.PeopleView.as_view(), name="people"),
+    path("groups/", views.GroupsView.as_view(), name="groups"),
+    path("keys/", views.KeysView.as_view(), name="keys"),
+    path("keys/roll/", views.RollKeyView.as_view(), name="roll-key"),
+    path("keys/<uuid:pk>/", views.KeyView.as_view(), name="key"),
+    path("documents/", documents.DocumentsView.as_view(), name="documents"),
+    path("documents/<uuid:content_id>/", documents.DocumentView.as_view(), name="document"),
+    path("documents/<uuid:content_id>/openings/", documents.OpeningsView.as_view(), name="openings"),
+    path("documents/<uuid:content_id>/revoke/", documents.RevokeView.as_view(), name="revoke"),
+    path("documents/<uuid:content_id>/restore/", documents.RestoreView.as_view(), name="restore"),
+    path("documents/<uuid:content_id>/seal/", documents.SealView.as_view(), name="seal"),
+    path("logs/usage/", logs.UsageDaysView.as_view(), name="usage-days"),
+    path("logs/usage/<str:day>/", logs.UsageDayView.as_view(), name="usage-day"),
+    path("logs/admin/", logs.AdminLogView.as_view(), name="admin-log"),
+]

@@ -1,0 +1,95 @@
+"""The service's signature on a protected file: who protected it, when, and the tree hash of what (protocol.md 5)."""
+
+import re
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from keys.custody import hold_active
+from keys.errors import KeyNoLongerActiveError
+from licensing.calls import Call
+from licensing.decision import Decision, decide, recognize
+from licensing.errors import BadInputError, DeviceError, ServiceDisabledError
+from policies.evaluation import Outcome
+from rms.integrity import SealedRecord, encode_record
+from rms.rights import EDIT, implies
+from tracking.models import Document
+
+_ROOT = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class SealRefusedError(DeviceError):
+    """The caller may not vouch for this document."""
+
+
+class KeyRolledError(DeviceError):
+    """The key that signed the license is archived; the file has to be protected anew."""
+
+
+def seal_document(call: Call, *, content_id: uuid.UUID, license: bytes, root: str, length: int) -> bytes:
+    """Sign and register the integrity record of a file whose ciphertext has the tree hash `root` (hex) and `length`.
+
+    The caller must have issued the license or hold EDIT on it. Returns the record with its signature. One usage row is
+    committed, together with the registration when it succeeds. Raises `DeviceError`.
+    """
+    facts: dict[str, Any] = {}
+    try:
+        if not _ROOT.fullmatch(root) or not 0 <= length < 2**62:
+            raise BadInputError("Root is 64 hexadecimal digits, Length the number of encrypted bytes.")
+        recognized = recognize(license)
+        facts = {"tenant_id": recognized.tenant_id, "content_id": recognized.license.content_id}
+        if recognized.license.content_id != content_id:
+            raise BadInputError("The license belongs to another document.")
+        if not recognized.state.tenant_active:
+            raise ServiceDisabledError("This organization's protection service is switched off.")
+        decision = decide(recognized, call.caller, now=timezone.now())
+        verdict = decision.verdict
+        if verdict.outcome is not Outcome.GRANTED or not implies(verdict.rights, EDIT):
+            raise SealRefusedError(
+                "You may not seal this document: that takes its publisher or the right to edit."
+            )
+        return _sign_and_register(call, decision, bytes.fromhex(root), length, facts)
+    except DeviceError as error:
+        if not call.results:
+            call.log(error.log_name, **facts)
+        raise
+
+
+def _sign_and_register(
+    call: Call, decision: Decision, root: bytes, length: int, facts: dict[str, Any]
+) -> bytes:
+    recognized = decision.recognized
+    record = SealedRecord(
+        content_id=recognized.license.content_id,
+        content_length=length,
+        root=root,
+        publisher_id=call.caller.id,
+        publisher_address=call.caller.address,
+        sealed_at=timezone.now().replace(microsecond=0),
+        key_fingerprint=recognized.key.fingerprint,
+    )
+    try:
+        signature = recognized.key.sign(record.to_signed_bytes())
+        with transaction.atomic():
+            hold_active(recognized.key)
+            _register(recognized.tenant_id, record)
+            call.log("Success", **facts)
+    except KeyNoLongerActiveError as error:
+        raise KeyRolledError(
+            "The organization's key was changed in between: protect the file again."
+        ) from error
+    return encode_record(record, signature)
+
+
+def _register(tenant_id: uuid.UUID, record: SealedRecord) -> None:
+    changed = Document.objects.filter(tenant_id=tenant_id, content_id=record.content_id).update(
+        sealed=True,
+        integrity_root=record.root.hex(),
+        integrity_length=record.content_length,
+        sealed_at=record.sealed_at,
+        sealed_by=record.publisher_address,
+    )
+    if not changed:
+        raise BadInputError("This document is not registered here.")
