@@ -1,0 +1,70 @@
+"""The operators' site: its name, its sign-in, and the tables of the libraries, which show what they must not."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.models import EmailAddress
+from allauth.idp.oidc.models import Client, Token
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.models import Group
+
+from audit.admin import ReadOnlyAdmin
+
+admin.site.site_header = "Rightskeep operators"
+admin.site.site_title = "Rightskeep operators"
+admin.site.index_title = "This installation"
+for model in (
+    EmailAddress,
+    Client,
+    Token,
+    Group,
+):  # permission groups are not used: operators may look at everything
+    admin.site.unregister(model)
+
+
+class OperatorSignInForm(AdminAuthenticationForm):
+    """Checks passwords where everyone else's are checked, so that guessing is slowed down here too."""
+
+    def clean(self) -> dict[str, Any]:
+        email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if email and password:
+            self.user_cache = get_adapter().authenticate(self.request, email=email, password=password)
+            if self.user_cache is None:
+                raise self.get_invalid_login_error()
+            self.confirm_login_allowed(self.user_cache)
+        return self.cleaned_data
+
+
+admin.site.login_form = OperatorSignInForm
+
+
+@admin.register(EmailAddress)
+class EmailAddressAdmin(ReadOnlyAdmin):
+    list_display = ("email", "user", "verified", "primary")
+    list_filter = ("verified", "primary")
+    list_select_related = ("user",)
+    search_fields = ("email",)
+    id_fields = ("user_id",)
+    ordering = ("email", "id")
+
+
+@admin.register(Client)
+class ClientAdmin(ReadOnlyAdmin):
+    list_display = ("name", "id", "type", "created_at")
+    list_filter = ("type",)
+    search_fields = ("=id", "name")
+    id_fields = ()
+    ordering = ("name", "id")
+    fields = ("id", "name", "type", "scopes", "grant_types", "redirect_uris", "created_at")
+
+
+@admin.register(Token)
+class TokenAdmin(ReadOnlyAdmin):
+    list_display = ("user", "client", "type", "created_at", "expires_at")
+    list_filter = ("type", "expires_at")
+    list_select_related = ("user", "client")
+    search_fields = ("^user__email", "=client__id")
+    id_fields = ("user_id",)
+    ordering = ("-id",)
+    fields = ("user", "client", "type", "scopes", "created_at", "expires_at")

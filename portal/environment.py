@@ -1,0 +1,122 @@
+"""What the installation is told from outside: environment variables, secret files, data directory.
+
+Every reader here either returns a usable value or raises `ImproperlyConfigured` with one sentence for the operator.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+SHORTEST_SECRET = 32
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable `RIGHTSKEEP_<name>`, without surrounding blanks."""
+    return os.environ.get(f"RIGHTSKEEP_{name}", default).strip()
+
+
+def flag(name: str) -> bool:
+    """A yes/no variable; absent means no. Anything unclear is refused, not guessed."""
+    value = text(name).lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"RIGHTSKEEP_{name} must be 1 or 0, not {value!r}.")
+
+
+def number(name: str, default: int) -> int:
+    """A whole-number variable."""
+    value = text(name)
+    if not value:
+        return default
+    if not value.isdigit():
+        raise ImproperlyConfigured(f"RIGHTSKEEP_{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
+def words(name: str) -> list[str]:
+    """A comma-separated list variable."""
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def data_dir() -> Path:
+    """Where database, secrets, files and mail live when no other place is named."""
+    return Path(text("DATA_DIR") or BASE_DIR / "var").expanduser().absolute()
+
+
+def secret(name: str, *, production: bool) -> str:
+    """A secret from `RIGHTSKEEP_<name>`, from the file `RIGHTSKEEP_<name>_FILE`, or from `secrets/` in the data directory.
+
+    Outside production a missing one is made there, mode 0600; in production it is a refusal to start.
+    """
+    value = text(name)
+    if value:
+        return _long_enough(value, f"RIGHTSKEEP_{name}")
+    named = text(f"{name}_FILE")
+    path = Path(named) if named else data_dir() / "secrets" / name.lower()
+    try:
+        value = path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        value = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"The secret file {path} cannot be read: {error}.") from error
+    if value:
+        return _long_enough(value, f"in {path}")
+    if production or named:
+        raise ImproperlyConfigured(
+            f"The secret RIGHTSKEEP_{name} is missing: set it, or RIGHTSKEEP_{name}_FILE, or put it into {path}."
+        )
+    return _make_secret(path)
+
+
+def _long_enough(value: str, place: str) -> str:
+    if len(value) < SHORTEST_SECRET:
+        raise ImproperlyConfigured(
+            f"The secret {place} is too short: it needs at least {SHORTEST_SECRET} characters."
+        )
+    return value
+
+
+def _make_secret(path: Path) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Two processes may start at once: whoever links first wins, the other reads the winner's secret.
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as handle:
+            handle.write(secrets.token_urlsafe(32) + "\n")
+            handle.flush()
+            os.fsync(handle.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"The data directory {path.parent} cannot be written: {error}.") from error
+
+
+def public_url(*, production: bool) -> str:
+    """The address people and devices use, without a trailing slash."""
+    value = text("PUBLIC_URL").rstrip("/")
+    if not value:
+        if production:
+            raise ImproperlyConfigured(
+                "RIGHTSKEEP_PUBLIC_URL is missing: it is written into every license, so it has to be set in production."
+            )
+        return "http://127.0.0.1:8000"
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"RIGHTSKEEP_PUBLIC_URL must be an http(s) address, not {value!r}.")
+    if production and parts.scheme != "https":
+        raise ImproperlyConfigured("RIGHTSKEEP_PUBLIC_URL must begin with https:// in production.")
+    return value

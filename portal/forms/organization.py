@@ -1,0 +1,39 @@
+"""What people type about their organization."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from tenants.models import Tenant
+
+
+class OrganizationForm(forms.Form):
+    """The name of a new organization."""
+
+    name = forms.CharField(
+        label=_("Name of your organization"),
+        help_text=_("People you share documents with will see it. 2 to 100 characters."),
+        min_length=2,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+
+class DeactivationForm(forms.Form):
+    """The name, typed, so that nobody switches protection off by a slip."""
+
+    name = forms.CharField(
+        label=_("Type the name of the organization"), widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    def __init__(self, *args: Any, tenant: Tenant, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._expected = tenant.name
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name.strip() != self._expected:
+            raise ValidationError(_("This is not the name of the organization. Type it exactly as shown."))
+        return name

@@ -1,0 +1,172 @@
+"""The field's terms in plain words: rights, levels, who a grant reaches, how an attempt ended."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from policies.models import TemplateGrant, TemplateVersion
+from rms import rights as codes
+from tenants.models import Group, Tenant
+
+Text = str | Promise
+
+RIGHTS: Final[dict[str, Text]] = {
+    codes.VIEW: _("Open and read"),
+    codes.VIEWRIGHTSDATA: _("See the policy"),
+    codes.EDIT: _("Save changes"),
+    codes.DOCEDIT: _("Edit the content"),
+    codes.COMMENT: _("Comment"),
+    codes.PRINT: _("Print"),
+    codes.EXTRACT: _("Copy"),
+    codes.REPLY: _("Reply"),
+    codes.REPLYALL: _("Reply to all"),
+    codes.FORWARD: _("Forward"),
+    codes.OBJMODEL: _("Run macros"),
+    codes.EXPORT: _("Save without protection"),
+    codes.EDITRIGHTSDATA: _("Change the policy"),
+    codes.OWNER: _("Full control"),
+}
+LEVELS: Final[dict[str, Text]] = {
+    "VIEWER": _("Viewer"),
+    "REVIEWER": _("Reviewer"),
+    "AUTHOR": _("Co-Author"),
+    "COOWNER": _("Co-Owner"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, in a word, with the tone of its badge."""
+
+    word: Text
+    tone: str
+
+
+_OUTCOMES: Final = {
+    "Success": Outcome(_("Opened"), "good"),
+    "AccessDenied": Outcome(_("Refused: no rights"), "bad"),
+    "AccessRevoked": Outcome(_("Refused: access revoked"), "bad"),
+    "ContentExpired": Outcome(_("Refused: expired"), "warn"),
+    "ServiceDisabledException": Outcome(_("Refused: service inactive"), "warn"),
+}
+
+
+CHANGES: Final[dict[str, Text]] = {
+    "CreateOrganization": _("Organization started"),
+    "Activate": _("Protection activated"),
+    "Deactivate": _("Protection switched off"),
+    "RollKey": _("New key made"),
+    "ActivateKey": _("New key became active"),
+    "RevokeAccess": _("Access revoked"),
+    "RestoreAccess": _("Access restored"),
+    "CreateService": _("Service added"),
+    "IssueToken": _("Access token issued by an operator"),
+}
+
+
+def outcome_of(result: str) -> Outcome:
+    """What a usage row's result means to people; what is unknown was refused."""
+    return _OUTCOMES.get(result) or Outcome(_("Refused"), "bad")
+
+
+@dataclass(frozen=True, slots=True)
+class RightInWords:
+    code: str
+    word: Text
+
+
+@dataclass(frozen=True, slots=True)
+class GrantInWords:
+    """Who gets what: `level` is empty when the rights are not one of the four levels."""
+
+    who: Text
+    level: Text
+    rights: tuple[RightInWords, ...]
+
+
+def grants_in_words(version: TemplateVersion, tenant: Tenant) -> list[GrantInWords]:
+    """The grants of a template version, groups by name."""
+    grants = list(version.grants.all())
+    wanted = [parsed for grant in grants if (parsed := _group_id(grant.principal))]
+    groups = (
+        {group.id: group.name for group in Group.objects.for_tenant(tenant).filter(id__in=wanted)}
+        if wanted
+        else {}
+    )
+    return [_in_words(grant, tenant, groups) for grant in grants]
+
+
+def _in_words(grant: TemplateGrant, tenant: Tenant, groups: dict[uuid.UUID, str]) -> GrantInWords:
+    held = grant.rights.split(",")
+    return GrantInWords(
+        who_in_words(grant.principal, tenant, groups),
+        level_of(held),
+        tuple(RightInWords(code, RIGHTS.get(code, code)) for code in held),
+    )
+
+
+def level_of(held: Iterable[str]) -> Text:
+    """The name of the level that has exactly these rights; empty when none does."""
+    rights = set(held)
+    return next((LEVELS[role] for role, expected in codes.LEVELS.items() if set(expected) == rights), "")
+
+
+def who_in_words(principal: str, tenant: Tenant, groups: dict[uuid.UUID, str]) -> Text:
+    """Whom a grant reaches (protocol.md 1.4), for people."""
+    if principal == "members":
+        return gettext("Everyone in %(organization)s") % {"organization": tenant.name}
+    if principal == "anyone":
+        return _("Anybody who signs in")
+    if principal == "owner":
+        return _("The owner")
+    if principal.startswith("@"):
+        return gettext("Everyone at %(domain)s") % {"domain": principal[1:]}
+    group = _group_id(principal)
+    if group is not None:
+        return groups.get(group) or _("A group that no longer exists")
+    if principal.startswith("tenant:"):
+        return _("Everyone in another organization")
+    return principal
+
+
+def _group_id(principal: str) -> uuid.UUID | None:
+    if not principal.startswith("group:"):
+        return None
+    try:
+        return uuid.UUID(principal[6:])
+    except ValueError:
+        return None
+
+
+def expiry_in_words(version: TemplateVersion) -> Text:
+    """When content under this version expires; a date is left to the page, which knows the reader's zone."""
+    if version.expiry == TemplateVersion.Expiry.DAYS:
+        days = version.expires_after_days or 0
+        return ngettext("%d day after protection", "%d days after protection", days) % days
+    return "" if version.expiry == TemplateVersion.Expiry.DATE else _("Never")
+
+
+def offline_in_words(version: TemplateVersion, tenant: Tenant) -> Text:
+    """How long content may be read without asking again."""
+    days = version.offline_days
+    if days == 0:
+        return _("Never: every opening asks the service")
+    days = tenant.max_use_license_days if days is None else min(days, tenant.max_use_license_days)
+    return ngettext("Up to %d day", "Up to %d days", days) % days
+
+
+def program_in_words(c_info: str) -> str:
+    """What a device said about itself ("AppName=…;AppVersion=…;DevicePlatform=…"), as one would say it."""
+    told = dict(part.split("=", 1) for part in c_info.split(";") if "=" in part)
+    program = " ".join(told[name] for name in ("AppName", "AppVersion") if told.get(name))
+    if program and told.get("DevicePlatform"):
+        return gettext("%(program)s on %(platform)s") % {
+            "program": program,
+            "platform": told["DevicePlatform"],
+        }
+    return program or c_info
