@@ -1,0 +1,160 @@
+"""The JSON API ``/api/v1/``: documents, templates, people, keys, logs, the organization."""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import BinaryIO
+from uuid import UUID
+
+from rmsclient.errors import Exit, RefusalError, ServerError
+from rmsclient.shapes import Answer, answers, wrong_shape
+from rmsclient.times import local_time
+from rmsclient.transport import Transport
+
+API = "/api/v1"
+_MAX_PAGES = 10_000
+
+
+class Administration:
+    """Calls of ``/api/v1/`` for the person signed in. All raise RefusalError and ServerError.
+
+    Objects are handed on as the server's own JSON (``Record``), checked to be objects: the command
+    shows them as they are with ``--json``.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def whoami(self) -> "Record":
+        return self._get("/whoami/")
+
+    def documents(self, query: str | None = None) -> Iterator["Record"]:
+        return self._pages("/documents/", {"q": query} if query else None)
+
+    def document(self, content_id: UUID) -> "Record":
+        return self._of_document("GET", f"/documents/{content_id}/")
+
+    def openings(self, content_id: UUID) -> Iterator["Record"]:
+        return self._pages(f"/documents/{content_id}/openings/")
+
+    def revoke(self, content_id: UUID, reason: str) -> "Record":
+        return self._of_document("POST", f"/documents/{content_id}/revoke/", {"reason": reason})
+
+    def restore(self, content_id: UUID) -> "Record":
+        return self._of_document("POST", f"/documents/{content_id}/restore/", {})
+
+    def templates(self) -> Iterator["Record"]:
+        return self._pages("/templates/")
+
+    def template(self, template_id: UUID) -> "Record":
+        return self._get(f"/templates/{template_id}/")
+
+    def people(self) -> Iterator["Record"]:
+        return self._pages("/people/")
+
+    def organization(self) -> "Record":
+        return self._get("/organization/")
+
+    def activate(self) -> "Record":
+        return self._post("/organization/activate/")
+
+    def deactivate(self) -> "Record":
+        return self._post("/organization/deactivate/")
+
+    def keys(self) -> Iterator["Record"]:
+        return self._pages("/keys/")
+
+    def key(self, key_id: str) -> "Record":
+        return self._get(f"/keys/{UUID(key_id)}/")
+
+    def roll_key(self) -> "Record":
+        return self._post("/keys/roll/")
+
+    def log_days(self) -> tuple[date, ...]:
+        """The days (UTC) there is a usage log of."""
+        value = self._transport.get_json(f"{API}/logs/usage/")
+        found = value.get("results") if isinstance(value, dict) else value
+        try:
+            return tuple(date.fromisoformat(answer.text("day")) for answer in answers(found, "logs"))
+        except ValueError:
+            raise wrong_shape("logs.day") from None
+
+    def download_log(self, day: date, target: BinaryIO) -> int:
+        return self._transport.download(f"{API}/logs/usage/{day.isoformat()}/", target)
+
+    def _get(self, path: str) -> "Record":
+        return Record(self._transport.get_json(API + path), path)
+
+    def _post(self, path: str, body: Mapping[str, object] | None = None) -> "Record":
+        try:
+            return Record(self._transport.post_json(API + path, dict(body or {})), path)
+        except RefusalError as refusal:
+            if refusal.status == 400:
+                refusal.exit_code = Exit.USAGE
+            raise
+
+    def _of_document(self, method: str, path: str, body: Mapping[str, object] | None = None) -> "Record":
+        try:
+            return self._get(path) if method == "GET" else self._post(path, body)
+        except RefusalError as refusal:
+            raise _unknown_document(refusal) from refusal
+
+    def _pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator["Record"]:
+        """All rows of a list, page by page. The link to the next page must stay on the same server."""
+        page = self._first_page(path, params)
+        for _ in range(_MAX_PAGES):
+            if isinstance(page, list):  # a list the server does not page
+                yield from (Record(row, path) for row in page)
+                return
+            answer = Answer(page, path)
+            rows = page.get("results") if isinstance(page, dict) else None
+            if not isinstance(rows, list):
+                raise wrong_shape(f"{path}results")
+            yield from (Record(row, path) for row in rows)
+            following = answer.optional_text("next")
+            if not following:
+                return
+            page = self._transport.get_json(self._own_path(following))
+        raise ServerError("answer_too_large", "The server's list does not end.")
+
+    def _first_page(self, path: str, params: Mapping[str, str] | None) -> object:
+        try:
+            return self._transport.get_json(API + path, params)
+        except RefusalError as refusal:
+            raise (_unknown_document(refusal) if path.startswith("/documents/") else refusal) from refusal
+
+    def _own_path(self, url: str) -> str:
+        base = self._transport.server.url + "/"
+        if not url.startswith(base):
+            raise wrong_shape("next")
+        return url[len(base) - 1 :]
+
+
+class Record(Answer):
+    """One object of ``/api/v1/`` with its JSON."""
+
+    def __init__(self, value: object, where: str) -> None:
+        super().__init__(value, where)
+        assert isinstance(value, dict)  # what Answer checked, for JSON
+        self.json: dict[str, object] = value
+
+    def shown(self, name: str) -> str:
+        """A member for people: text, number, yes or no; empty when absent."""
+        value = self.json.get(name)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return str(value) if isinstance(value, str | int) else ""
+
+    def local_time(self, name: str) -> str:
+        """A time in the local zone, to the minute; empty when absent."""
+        moment = self.optional_moment(name)
+        return local_time(moment) if moment else ""
+
+
+def _unknown_document(refusal: RefusalError) -> RefusalError:
+    if refusal.status == 404:
+        unknown = RefusalError(
+            404, "no_such_document", "There is no such document among those you may track."
+        )
+        unknown.exit_code = Exit.NO_RIGHTS
+        return unknown
+    return refusal

@@ -1,0 +1,1 @@
+"""The ``rightskeep`` command: one module for each group of commands."""
