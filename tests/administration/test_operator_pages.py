@@ -1,0 +1,222 @@
+"""The operators' site: everything to be seen, nothing to be changed behind the log's back, no secret anywhere."""
+
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.idp.oidc.models import Client as OidcClient
+from allauth.idp.oidc.models import Token
+from django.contrib import admin
+from django.db import connection, models
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from audit.admin import CappedPaginator
+from audit.aggregation import aggregate
+from audit.models import AdminEvent, ClientLog, UsageEvent
+from audit.recording import Usage, record_usage
+from keys.custody import oidc_signing_key
+from keys.models import InstallationKey, KeyVersion
+from tenants.models import (
+    Group,
+    GroupNesting,
+    ServicePrincipal,
+    SuperUserAppointment,
+    Tenant,
+    User,
+)
+from tests.audit.rows import add_rows, seconds
+from tests.conftest import PASSWORD, Device, World
+from tracking.models import Document
+
+CLIENT_SECRET = "pbkdf2_random$1$salt$hash-of-a-client-secret"
+PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def operator(world: World) -> Client:
+    User.objects.create_superuser("operator@rightskeep.example", PASSWORD)
+    client = Client()
+    page = "/operator/login/?next=/operator/"
+    response = client.post(page, {"username": "operator@rightskeep.example", "password": PASSWORD})
+    assert (response.status_code, response.headers["Location"]) == (302, "/operator/")
+    return client
+
+
+@pytest.fixture
+def rows(world: World, device: Any) -> None:
+    """At least one row in every table."""
+    bob: Device = device("bob")
+    bob.protect_for(("dave@fabrikam.example", ["VIEW"]))
+    record_usage(Usage(tenant_id=None, request_type="Certify", result="Success"))
+    aggregate()
+    oidc_signing_key()
+    carol = world.person("carol")
+    sales = Group.objects.get(name="Sales")
+    everybody = Group.objects.create(tenant=world.contoso, name="Everybody")
+    GroupNesting.objects.create(parent=everybody, child=sales)
+    SuperUserAppointment.objects.create(
+        tenant=world.contoso, user=carol, reason="audit", appointed_by="alice"
+    )
+    client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
+    ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
+    ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
+
+
+def address(model: type[models.Model], page: str, *args: object) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def secrets_in_the_database() -> list[str]:
+    secrets: list[str] = [user.password for user in User.objects.all()]
+    secrets += [token.hash for token in Token.objects.all()]
+    secrets += [client.secret for client in OidcClient.objects.exclude(secret="")]
+    for model in (KeyVersion, InstallationKey):
+        for (blob,) in model._default_manager.values_list("sealed_private"):
+            secrets += [bytes(blob or b"").hex()[:40], repr(bytes(blob or b""))[2:40]]
+    return secrets
+
+
+@pytest.mark.parametrize("model", PAGES, ids=lambda model: model._meta.label)
+def test_every_table_is_shown_and_none_can_be_changed(
+    model: type[models.Model], operator: Client, rows: None
+):
+    instance = model._default_manager.first()
+    assert instance is not None
+    for page in (
+        address(model, "changelist"),
+        address(model, "changelist") + "?q=o",
+        address(model, "change", instance.pk),
+    ):
+        response = operator.get(page)
+        assert response.status_code == 200, page
+        text = response.content.decode()
+        assert [secret for secret in secrets_in_the_database() if secret in text] == []
+    assert (
+        operator.get(address(model, "changelist") + "?q=11111111-2222-4333-8444-555555555555").status_code
+        == 200
+    )
+    assert operator.get(address(model, "add")).status_code == 403
+    assert operator.post(address(model, "add"), {}).status_code == 403
+    assert operator.post(address(model, "change", instance.pk), {}).status_code == 403
+    assert operator.post(address(model, "delete", instance.pk), {"post": "yes"}).status_code == 403
+    deletion = {"action": "delete_selected", "_selected_action": str(instance.pk), "post": "yes"}
+    operator.post(address(model, "changelist"), deletion)
+    assert model._default_manager.filter(pk=instance.pk).exists()
+
+
+def test_site_is_named_and_leads_to_every_table(operator: Client, rows: None):
+    text = operator.get("/operator/").content.decode()
+    assert "Rightskeep operators" in text
+    assert all(address(model, "changelist") in text for model in PAGES)
+
+
+@pytest.mark.parametrize("name", ["alice", "mallory", "erin", ""])
+def test_the_site_is_for_operators_only(world: World, name: str):
+    client = Client()
+    if name:
+        client.force_login(world.person(name), backend="allauth.account.auth_backends.AuthenticationBackend")
+    for path in ("/operator/", address(Tenant, "changelist"), address(UsageEvent, "changelist")):
+        response = client.get(path)
+        assert response.status_code == 302
+        assert response.headers["Location"].startswith("/operator/login/")
+
+
+def test_passwords_cannot_be_guessed_without_end(world: World):
+    User.objects.create_superuser("operator@rightskeep.example", PASSWORD)
+    client = Client()
+    for _ in range(20):
+        wrong = client.post(
+            "/operator/login/", {"username": "operator@rightskeep.example", "password": "wrong"}
+        )
+        assert wrong.status_code == 200
+    right = client.post("/operator/login/", {"username": "operator@rightskeep.example", "password": PASSWORD})
+    assert right.status_code == 200  # the form again: too many attempts
+    assert client.get("/operator/").status_code == 302
+
+
+def test_people_without_the_right_do_not_get_in_by_password(world: World):
+    response = Client().post("/operator/login/", {"username": "alice@contoso.example", "password": PASSWORD})
+    assert response.status_code == 200
+
+
+def test_switching_an_organization_off_and_on_stands_in_its_own_log(world: World, operator: Client):
+    for action, state, logged in (
+        ("deactivate", "inactive", "Deactivate"),
+        ("activate", "active", "Activate"),
+    ):
+        selected = {"action": action, "_selected_action": [str(world.contoso.id)]}
+        response = operator.post(address(Tenant, "changelist"), selected, follow=True)
+        assert f"Contoso is {state}" in response.content.decode()
+        world.contoso.refresh_from_db()
+        assert world.contoso.state == state
+        row = AdminEvent.objects.for_tenant(world.contoso.id).latest("id")
+        assert (row.action, row.actor) == (logged, "operator@rightskeep.example")
+    assert Tenant.objects.get(slug="fabrikam").is_active
+    assert not AdminEvent.objects.for_tenant(world.fabrikam.id).filter(actor__startswith="operator").exists()
+
+
+def test_staff_that_may_look_may_not_switch(world: World, settings: Any):
+    watcher = User.objects.create_user("watcher@rightskeep.example", PASSWORD, is_staff=True)
+    watcher.user_permissions.add(*permissions("view_tenant"))
+    client = Client()
+    client.force_login(watcher, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert client.get(address(Tenant, "changelist")).status_code == 200
+    assert client.get(address(UsageEvent, "changelist")).status_code == 403
+    client.post(
+        address(Tenant, "changelist"), {"action": "deactivate", "_selected_action": [str(world.contoso.id)]}
+    )
+    world.contoso.refresh_from_db()
+    assert world.contoso.is_active
+
+
+def permissions(codename: str) -> Any:
+    from django.contrib.auth.models import Permission
+
+    return Permission.objects.filter(codename=codename)
+
+
+def test_a_guid_finds_its_rows(world: World, operator: Client, rows: None):
+    document = Document.objects.get()
+    page = operator.get(address(UsageEvent, "changelist"), {"q": str(document.content_id)})
+    assert [row.content_id for row in page.context["cl"].queryset] == [document.content_id]
+    page = operator.get(address(User, "changelist"), {"q": str(world.fabrikam.id)})
+    assert {row.email for row in page.context["cl"].queryset} == {
+        "mallory@fabrikam.example",
+        "dave@fabrikam.example",
+    }
+
+
+def test_large_tables_are_not_counted_to_the_end(
+    operator: Client, monkeypatch: pytest.MonkeyPatch, world: World
+):
+    monkeypatch.setattr(CappedPaginator, "limit", 60)
+    add_rows(world.contoso.id, seconds(100))
+    with CaptureQueriesContext(connection) as few:
+        page = operator.get(address(UsageEvent, "changelist"))
+    assert page.context["cl"].result_count == 60
+    counts = [query["sql"] for query in few if "COUNT(" in query["sql"]]
+    assert counts
+    assert all("LIMIT 60" in sql for sql in counts)
+
+
+@pytest.mark.parametrize(
+    "model", [Document, User, KeyVersion, Token, EmailAddress], ids=lambda model: model._meta.label
+)
+def test_lists_ask_the_database_no_more_for_more_rows(
+    model: type[models.Model], operator: Client, rows: None, device: Any, world: World
+):
+    with CaptureQueriesContext(connection) as few:
+        operator.get(address(model, "changelist"))
+    before = model._default_manager.count()
+    for number in range(5):
+        tenant = Tenant.objects.create(slug=f"t{number}", name=f"Tenant {number}")
+        person = User.objects.create_user(f"person{number}@t{number}.example", tenant=tenant)
+        EmailAddress.objects.create(user=person, email=person.email)
+        KeyVersion.objects.create(tenant=tenant, fingerprint=f"{number}", modulus=b"", bits=2048)
+        device("bob").protect_for(("dave@fabrikam.example", ["VIEW"]))
+    assert model._default_manager.count() > before
+    with CaptureQueriesContext(connection) as more:
+        operator.get(address(model, "changelist"))
+    assert len(more) == len(few)

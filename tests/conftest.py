@@ -1,0 +1,159 @@
+"""Two organizations and a person of none, as in the demo: contoso (alice admin, bob, carol), fabrikam (mallory admin, dave), erin."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from allauth.idp.oidc.models import Token
+from django.test import Client
+from django.utils import timezone
+
+from administration.demo import seed_demo
+from administration.devices import SCOPES, command_line_client
+from keys import custody
+from policies.publishing import forget_versions
+from tenants.freshness import forget_facts
+from tenants.models import Tenant, User
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """Each test starts without cached facts: the database was rolled back under them."""
+    forget_facts()
+    forget_versions()
+    yield
+    forget_facts()
+    forget_versions()
+
+
+@dataclass(frozen=True)
+class World:
+    """The seeded installation."""
+
+    contoso: Tenant
+    fabrikam: Tenant
+
+    def person(self, name: str) -> User:
+        return User.objects.select_related("tenant").get(email__startswith=f"{name}@")
+
+
+@pytest.fixture
+def world(db: None, settings: Any) -> World:
+    settings.PASSWORD_HASHERS = ["tenants.hashers.RandomSecretHasher"]
+    seed_demo(PASSWORD)
+    return World(Tenant.objects.get(slug="contoso"), Tenant.objects.get(slug="fabrikam"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_made_once() -> Iterator[None]:
+    """RSA keys are slow to make and always different: the tests draw from a small stock made once."""
+    made: list[tuple[int, bytes]] = []
+    from keys.backends import software
+
+    real = software.generate
+    used: list[int] = []
+
+    def generate(bits: int) -> tuple[int, bytes]:
+        if bits != 2048:
+            return real(bits)
+        if len(used) >= len(made):
+            made.append(real(bits))
+        used.append(1)
+        return made[len(used) - 1]
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(software, "generate", generate)
+    _stock.append(used)
+    yield
+    patch.undo()
+
+
+_stock: list[list[int]] = []
+
+
+@pytest.fixture(autouse=True)
+def _stock_is_full() -> None:
+    """The database was rolled back, so the same keys may be handed out again."""
+    for used in _stock:
+        used.clear()
+    custody.forget_loaded()
+
+
+class Device:
+    """What an RMS client does: sends JSON with a bearer token and reads JSON."""
+
+    def __init__(self, client: Client, person: User | None) -> None:
+        self.client, self.person = client, person
+        self.token = make_token(person) if person else ""
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.client.get(path, headers=self._headers(headers))
+
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        data = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return self.client.post(path, data, content_type="application/json", headers=self._headers(headers))
+
+    def publish(self, body: dict[str, Any]) -> dict[str, Any]:
+        response = self.post("/my/v2/publishinglicenses", body)
+        assert response.status_code == 200, response.content
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def open(self, license: str) -> dict[str, Any]:
+        response = self.post("/my/v2/enduserlicenses", {"SerializedPublishingLicense": license})
+        assert response.status_code == 200, response.content
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def protect_for(self, *grants: tuple[str, list[str]], **more: Any) -> dict[str, Any]:
+        """An ad-hoc license; `more` are members of Policy when they belong there, else of the request."""
+        policy = {
+            "UserRights": [{"Users": [who], "Rights": rights} for who, rights in grants],
+            "allowOfflineAccess": True,
+            "IntervalTimeInDays": -1,
+        }
+        request: dict[str, Any] = {"PreferDeprecatedAlgorithms": False, "AllowAuditedExtraction": False}
+        for name, value in more.items():
+            (policy if name in POLICY_MEMBERS else request)[name] = value
+        return self.publish({**request, "Policy": policy})
+
+    def _headers(self, headers: dict[str, str]) -> dict[str, str]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return {**named, "Authorization": f"Bearer {self.token}"} if self.token else named
+
+
+POLICY_MEMBERS = {
+    "Descriptors",
+    "UserRoles",
+    "allowOfflineAccess",
+    "IntervalTimeInDays",
+    "LicenseValidUntil",
+    "EncryptedApplicationData",
+}
+
+
+def make_token(person: User, *, minutes: int = 60, scopes: tuple[str, ...] = SCOPES) -> str:
+    value = uuid.uuid4().hex
+    token = Token(type=Token.Type.ACCESS_TOKEN, user=person, client=command_line_client())
+    token.expires_at = timezone.now() + timedelta(minutes=minutes)
+    token.set_value(value)
+    token.set_scopes(list(scopes))
+    token.save()
+    return value
+
+
+@pytest.fixture
+def device(world: World) -> Callable[[str], Device]:
+    """`device("bob")`: a device on which that person is signed in; `device("")`: on which nobody is."""
+    return lambda name: Device(Client(raise_request_exception=False), world.person(name) if name else None)
+
+
+def license_bytes(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["SerializedPublishingLicense"])

@@ -1,0 +1,135 @@
+"""Two connections on PostgreSQL: a publication keeps its key until commit, and the switch waits for it."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+
+from keys.custody import KeyHandle, active_key, hold_active
+from keys.errors import KeyNoLongerActiveError
+from keys.models import KeyVersion
+from keys.rollover import create_first_key, finish_due_rolls, start_roll
+from tenants.models import Tenant, User
+from tests.keys.aging import let_announcements_pass
+from tracking.models import Document
+
+pytestmark = [
+    pytest.mark.postgresql,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time"),
+]
+
+
+@pytest.fixture
+def tenant(transactional_db: None) -> Tenant:
+    """An organization with a key, and another one due to replace it."""
+    tenant = Tenant.objects.create(slug="contoso", name="Contoso")
+    create_first_key(tenant)
+    start_roll(tenant, actor=User.objects.create_user("alice@contoso.example", tenant=tenant))
+    let_announcements_pass()
+    return tenant
+
+
+class Beside:
+    """Work in a thread with its own connection, and what came of it."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.result: object = None
+        self.pid: int | None = None
+        self._started = threading.Event()
+        self._work = work
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        assert self._started.wait(10)
+
+    def _run(self) -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                (self.pid,) = cursor.fetchone()
+            self._started.set()
+            self.result = self._work()
+        except KeyNoLongerActiveError as error:
+            self.result = error
+        finally:
+            connection.close()
+
+    def wait_until_blocked(self) -> None:
+        with connection.cursor() as cursor:
+            while self.thread.is_alive():
+                cursor.execute("SELECT cardinality(pg_blocking_pids(%s))", [self.pid])
+                if cursor.fetchone() != (0,):
+                    return
+        raise AssertionError("it did not wait")
+
+
+def register(handle: KeyHandle) -> None:
+    Document.objects.create(
+        tenant_id=handle.tenant_id,
+        content_id=handle.id,
+        key_id=handle.id,
+        issuer_address="alice@contoso.example",
+        owner_address="alice@contoso.example",
+    )
+
+
+def test_the_switch_waits_for_a_publication(tenant: Tenant):
+    handle = active_key(tenant.id)
+    with transaction.atomic():
+        hold_active(handle)
+        switch = Beside(finish_due_rolls)
+        switch.wait_until_blocked()
+        register(handle)
+        assert KeyVersion.objects.get(id=handle.id).state == "active"
+    switch.thread.join()
+    assert switch.result == 1
+    assert KeyVersion.objects.get(id=handle.id).state == "archived"
+
+
+def test_a_publication_behind_the_switch_is_refused(tenant: Tenant):
+    handle = active_key(tenant.id)
+
+    def publish() -> None:
+        with transaction.atomic():
+            hold_active(handle)
+            register(handle)
+
+    with transaction.atomic():
+        assert finish_due_rolls() == 1
+        publication = Beside(publish)
+        publication.wait_until_blocked()
+    publication.thread.join()
+    assert isinstance(publication.result, KeyNoLongerActiveError)
+    assert not Document.objects.exists()
+
+
+def test_publications_do_not_wait_for_each_other(tenant: Tenant):
+    """Nor lock each other out when both have referred to the key before they hold it."""
+    handle = active_key(tenant.id)
+    with transaction.atomic():
+        register(handle)
+        hold_active(handle)
+
+        def hold() -> str:
+            with transaction.atomic():
+                hold_active(active_key(tenant.id))
+                return "held"
+
+        other = Beside(hold)
+        other.thread.join(20)
+        assert other.result == "held"
+
+
+def test_two_sweeps_at_once_switch_once(tenant: Tenant):
+    handle = active_key(tenant.id)
+    with transaction.atomic():
+        hold_active(handle)
+        first = Beside(finish_due_rolls)
+        first.wait_until_blocked()
+        second = Beside(finish_due_rolls)
+        second.wait_until_blocked()
+    first.thread.join()
+    second.thread.join()
+    assert sorted([first.result, second.result]) == [0, 1]  # type: ignore[type-var]  # both are numbers
+    assert KeyVersion.objects.for_tenant(tenant).filter(state="active").count() == 1
