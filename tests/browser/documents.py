@@ -95,6 +95,9 @@ class Reader:
         self.page.get_by_role("button", name="Protect", exact=True).click()
         done = self.page.locator('[data-part="result-list"] > [data-state="done"]')
         expect(done).to_have_count(len(files), timeout=30_000)
+        # The page is done before the browser has told of the last file it saved.
+        while len(self.downloads) < len(files):
+            self.page.wait_for_event("download")
         return [self._saved(download) for download in self.downloads]
 
     def _saved(self, download: Download) -> Path:
