@@ -164,6 +164,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
     "aggregate-usage": {"task": "audit.aggregate_usage", "schedule": 20.0, "options": {"expires": 20}},
     "continue-key-rollovers": {"task": "keys.continue_rollovers", "schedule": 5.0, "options": {"expires": 5}},
+    "send-mail": {"task": "tenants.send_mail", "schedule": 3.0, "options": {"expires": 3}},
     "clean-sessions": {"task": "portal.clean_up", "schedule": crontab(hour="3", minute="17")},
 }
 

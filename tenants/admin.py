@@ -4,10 +4,17 @@ from django.contrib import admin
 
 from audit.admin import ReadOnlyAdmin
 from tenants.models import (
+    DirectoryEntry,
+    DomainClaim,
     Group,
     GroupMember,
     GroupNesting,
+    IdentityProvider,
+    Invitation,
+    OrganizationInvitation,
+    OutgoingMail,
     RoleAssignment,
+    ScimToken,
     ServicePrincipal,
     SuperUserAppointment,
     User,
@@ -97,3 +104,71 @@ class ServicePrincipalAdmin(ReadOnlyAdmin):
     search_fields = ("name", "^tenant__slug", "=client__id")
     id_fields = ("id", "tenant_id")
     ordering = ("name", "id")
+
+
+@admin.register(DomainClaim)
+class DomainClaimAdmin(ReadOnlyAdmin):
+    list_display = ("domain", "tenant", "created_at", "checked_at", "result")
+    list_select_related = ("tenant",)
+    search_fields = ("domain", "^tenant__slug")
+    id_fields = ("id", "tenant_id")
+    ordering = ("domain", "id")
+
+
+@admin.register(OrganizationInvitation)
+class OrganizationInvitationAdmin(ReadOnlyAdmin):
+    list_display = ("email", "created_at", "expires_at", "tenant")
+    list_select_related = ("tenant",)
+    search_fields = ("email",)
+    id_fields = ("id",)
+    ordering = ("-created_at",)
+    exclude = ("token_hash",)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("email", "tenant", "invited_by", "created_at", "expires_at", "accepted_at")
+    list_select_related = ("tenant",)
+    search_fields = ("email", "^tenant__slug")
+    id_fields = ("id", "tenant_id")
+    ordering = ("-created_at",)
+    exclude = ("token_hash",)
+
+
+@admin.register(DirectoryEntry)
+class DirectoryEntryAdmin(ReadOnlyAdmin):
+    list_display = ("user_name", "tenant", "user", "external_id", "changed_at")
+    list_select_related = ("tenant", "user")
+    search_fields = ("user_name", "external_id", "^tenant__slug")
+    id_fields = ("id", "tenant_id", "user_id")
+    ordering = ("user_name", "id")
+
+
+@admin.register(ScimToken)
+class ScimTokenAdmin(ReadOnlyAdmin):
+    list_display = ("name", "tenant", "created_by", "created_at", "expires_at", "used_at")
+    list_select_related = ("tenant",)
+    search_fields = ("name", "^tenant__slug")
+    id_fields = ("id", "tenant_id")
+    ordering = ("name", "id")
+    exclude = ("token_hash",)
+
+
+@admin.register(IdentityProvider)
+class IdentityProviderAdmin(ReadOnlyAdmin):
+    list_display = ("name", "tenant", "kind", "use", "tested_at", "last_error_at")
+    list_filter = ("kind", "use")
+    list_select_related = ("tenant",)
+    search_fields = ("name", "^tenant__slug")
+    id_fields = ("id", "tenant_id")
+    ordering = ("name", "id")
+    exclude = ("sealed_secret",)
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin):
+    list_display = ("to", "created_at", "due_at", "sent_at", "attempts", "last_error")
+    search_fields = ("=to",)
+    id_fields = ("id", "tenant_id")
+    ordering = ("-created_at",)
+    exclude = ("subject", "text")

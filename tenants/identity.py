@@ -4,10 +4,11 @@ import uuid
 from dataclasses import dataclass
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from tenants.freshness import FactCache
-from tenants.models import Tenant, User, VerifiedDomain
+from tenants.models import SuperUserAppointment, Tenant, User, VerifiedDomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ SELECT 'group', CAST(g.id AS VARCHAR(36)), 0 FROM tenants_group g JOIN within w 
   WHERE g.tenant_id = %(tenant)s
 UNION ALL
 SELECT 'super', '', 0 FROM tenants_superuserappointment s JOIN tenants_tenant t ON t.id = s.tenant_id
-  WHERE s.tenant_id = %(tenant)s AND t.super_users_enabled AND (s.until IS NULL OR s.until > %(now)s)
+  WHERE s.tenant_id = %(tenant)s AND t.super_users_enabled
+    AND s.since IS NOT NULL AND (s.until IS NULL OR s.until > %(now)s)
     AND (s.user_id = %(person)s OR s.group_id IN (SELECT id FROM within))
 """
 
@@ -87,7 +89,9 @@ def standing_of(caller: Caller, tenant_id: uuid.UUID) -> Standing:
 
 def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
     if caller.is_service:
-        return Standing(frozenset(), frozenset(), False, caller.tenant_id, False)
+        return Standing(
+            frozenset(), frozenset(), False, caller.tenant_id, _is_super_service(caller, tenant_id)
+        )
     parameters = {
         "person": uuid_parameter(caller.id),
         "home": uuid_parameter(caller.tenant_id),
@@ -109,6 +113,20 @@ def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
         is_member=is_member,
         home_tenant_id=caller.tenant_id,
         is_super_user=is_member and any(kind == "super" for kind, _, _ in rows),
+    )
+
+
+def _is_super_service(caller: Caller, tenant_id: uuid.UUID) -> bool:
+    now = timezone.now()
+    return (
+        caller.tenant_id == tenant_id
+        and SuperUserAppointment.objects.filter(
+            Q(until=None) | Q(until__gt=now),
+            tenant_id=tenant_id,
+            tenant__super_users_enabled=True,
+            service_id=caller.id,
+            since__isnull=False,
+        ).exists()
     )
 
 

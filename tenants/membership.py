@@ -3,7 +3,9 @@
 import uuid
 from typing import Final
 
-from tenants.identity import Caller
+from django.db import connection
+
+from tenants.identity import Caller, uuid_parameter
 from tenants.models import RoleAssignment, User
 
 Role = RoleAssignment.Role
@@ -32,20 +34,30 @@ _MATRIX: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 
 
+# A role held directly or by a group, nested groups included; each group is visited once, so cycles are harmless.
+_ROLES = """
+WITH RECURSIVE within(id) AS (
+  SELECT group_id FROM tenants_groupmember WHERE user_id = %(person)s
+  UNION
+  SELECT n.parent_id FROM tenants_groupnesting n JOIN within w ON n.child_id = w.id
+)
+SELECT DISTINCT role FROM tenants_roleassignment
+  WHERE tenant_id = %(tenant)s AND (user_id = %(person)s OR group_id IN (SELECT id FROM within))
+"""
+
+
 def roles_of(user: User) -> frozenset[str]:
-    """The roles `user` holds in their home organisation; read anew for each request object."""
+    """The roles `user` holds in their home organization, directly or by a group; read anew for each request object."""
     if user.tenant_id is None:
         return frozenset()
     known: frozenset[str] | None = getattr(user, "_roles", None)
     if known is None:
-        held = RoleAssignment.objects.filter(user=user, tenant_id=user.tenant_id)
-        known = frozenset(held.values_list("role", flat=True))
-        user._roles = known  # type: ignore[attr-defined]  # lives as long as this instance, that is one request
+        known = user._roles = _read_roles(user.id, user.tenant_id)  # type: ignore[attr-defined]  # as long as this instance, that is one request
     return known
 
 
 def may(user: User, action: str) -> bool:
-    """Whether one of the person's roles allows `action` in their home organisation."""
+    """Whether one of the person's roles allows `action` in their home organization."""
     return any(action in _MATRIX[role] for role in roles_of(user))
 
 
@@ -53,5 +65,11 @@ def holds(caller: Caller, tenant_id: uuid.UUID, action: str) -> bool:
     """As `may`, for the caller of an interface and the organization that is concerned, asked in the database."""
     if caller.is_service or caller.tenant_id != tenant_id:
         return False
-    roles = [role for role, actions in _MATRIX.items() if action in actions]
-    return RoleAssignment.objects.filter(user_id=caller.id, tenant_id=tenant_id, role__in=roles).exists()
+    return any(action in _MATRIX[role] for role in _read_roles(caller.id, tenant_id))
+
+
+def _read_roles(person_id: uuid.UUID, tenant_id: uuid.UUID) -> frozenset[str]:
+    parameters = {"person": uuid_parameter(person_id), "tenant": uuid_parameter(tenant_id)}
+    with connection.cursor() as cursor:
+        cursor.execute(_ROLES, parameters)
+        return frozenset(role for (role,) in cursor.fetchall())

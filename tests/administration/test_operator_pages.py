@@ -1,5 +1,6 @@
 """The operators' site: everything to be seen, nothing to be changed behind the log's back, no secret anywhere."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.admin import CappedPaginator
 from audit.aggregation import aggregate
@@ -19,13 +21,20 @@ from audit.recording import Usage, record_usage
 from keys.custody import oidc_signing_key
 from keys.models import InstallationKey, KeyVersion
 from tenants.models import (
+    DirectoryEntry,
+    DomainClaim,
     Group,
     GroupNesting,
+    IdentityProvider,
+    Invitation,
+    OrganizationInvitation,
+    ScimToken,
     ServicePrincipal,
     SuperUserAppointment,
     Tenant,
     User,
 )
+from tenants.outbox import queue_mail
 from tests.audit.rows import add_rows, seconds
 from tests.conftest import PASSWORD, Device, World
 from tracking.models import Document
@@ -62,6 +71,23 @@ def rows(world: World, device: Any) -> None:
     client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
     ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
     ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
+    DomainClaim.objects.create(tenant=world.contoso, domain="contoso.test")
+    DirectoryEntry.objects.create(tenant=world.contoso, user=carol, user_name="carol")
+    IdentityProvider.objects.create(
+        tenant=world.contoso, kind="oidc", name="Contoso", sealed_secret=b"a sealed client secret"
+    )
+    later = timezone.now() + timedelta(days=1)
+    Invitation.objects.create(
+        tenant=world.contoso,
+        email="new@contoso.example",
+        token_hash="hash-of-an-invitation",
+        expires_at=later,
+    )
+    OrganizationInvitation.objects.create(
+        email="new@example.org", token_hash="hash-of-a-sign-up", expires_at=later
+    )
+    ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
+    queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
 
 
 def address(model: type[models.Model], page: str, *args: object) -> str:
@@ -72,6 +98,12 @@ def secrets_in_the_database() -> list[str]:
     secrets: list[str] = [user.password for user in User.objects.all()]
     secrets += [token.hash for token in Token.objects.all()]
     secrets += [client.secret for client in OidcClient.objects.exclude(secret="")]
+    secrets += [
+        row.token_hash
+        for model in (Invitation, OrganizationInvitation, ScimToken)
+        for row in model.objects.all()
+    ]
+    secrets += ["a sealed client secret", b"a sealed client secret".hex(), "a code in a mail"]
     for model in (KeyVersion, InstallationKey):
         for (blob,) in model._default_manager.values_list("sealed_private"):
             secrets += [bytes(blob or b"").hex()[:40], repr(bytes(blob or b""))[2:40]]
