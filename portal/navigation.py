@@ -62,6 +62,9 @@ PLACES = (
     ),
 )
 
+# The tabs of the settings pages, in this order.
+SETTINGS = (Place(_("Organization"), "settings", "settings", (ADMINISTER,)),)
+
 
 class Frame:
     """What `base.html` shows around a page; computed only when a template asks."""
@@ -89,6 +92,12 @@ class Frame:
             if items:
                 sections.append((section.label, items))
         return sections
+
+    @cached_property
+    def settings_tabs(self) -> list[Item]:
+        """The settings pages this person may see."""
+        person = self.person
+        return [self._item(place) for place in SETTINGS if person and self._open_to(person, place)]
 
     def _open_to(self, person: User, place: Place) -> bool:
         if place.member and person.tenant_id is None:
