@@ -5,6 +5,7 @@ Every reader here either returns a usable value or raises `ImproperlyConfigured`
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +45,44 @@ def number(name: str, default: int) -> int:
 def words(name: str) -> list[str]:
     """A comma-separated list variable."""
     return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def choice(name: str, allowed: tuple[str, ...]) -> str:
+    """A variable that takes one of a few words; absent means the first."""
+    value = text(name).lower() or allowed[0]
+    if value not in allowed:
+        raise ImproperlyConfigured(f"RIGHTSKEEP_{name} must be one of {', '.join(allowed)}, not {value!r}.")
+    return value
+
+
+def servers(name: str, *, port: int) -> list[tuple[str, int]]:
+    """A comma-separated list of addresses of machines, each with a port or without: `192.0.2.1:53, [2001:db8::1]`."""
+    return [_server(name, word, port) for word in words(name)]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated list of networks: `10.0.0.0/8, fd00::/8`."""
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"RIGHTSKEEP_{name} takes networks such as 10.0.0.0/8: {error}."
+        ) from error
+
+
+def _server(name: str, word: str, default_port: int) -> tuple[str, int]:
+    try:
+        bare = ip_address(word.strip("[]"))
+        return str(bare), default_port
+    except ValueError:
+        pass
+    try:
+        parts = urlsplit(f"//{word}")
+        return str(ip_address(parts.hostname or "")), parts.port or default_port
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"RIGHTSKEEP_{name} takes network addresses such as 192.0.2.1:53, not {word!r}."
+        ) from error
 
 
 def data_dir() -> Path:

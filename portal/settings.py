@@ -64,6 +64,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.saml",
     "allauth.idp.oidc",
     "audit",
     "tenants",
@@ -164,6 +167,11 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
     "aggregate-usage": {"task": "audit.aggregate_usage", "schedule": 20.0, "options": {"expires": 20}},
     "continue-key-rollovers": {"task": "keys.continue_rollovers", "schedule": 5.0, "options": {"expires": 5}},
+    "check-domains": {
+        "task": "tenants.check_domains",
+        "schedule": crontab(minute="*/10"),
+        "options": {"expires": 600},
+    },
     "send-mail": {"task": "tenants.send_mail", "schedule": 3.0, "options": {"expires": 3}},
     "clean-sessions": {"task": "portal.clean_up", "schedule": crontab(hour="3", minute="17")},
 }
@@ -239,6 +247,10 @@ ACCOUNT_FORMS = {
     "reset_password_from_key": "portal.forms.sign_in.ResetPasswordKeyForm",
     "reauthenticate": "portal.forms.sign_in.ReauthenticateForm",
 }
+SOCIALACCOUNT_ADAPTER = "portal.sign_on.SignOnAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
+# Networks inside of which an organization's identity provider may stand, by http too; empty: none.
+INTERNAL_NETWORKS_ALLOWED = environment.networks("INTERNAL_NETWORKS_ALLOWED")
 IDP_OIDC_ADAPTER = "portal.accounts.DeviceTokenAdapter"
 IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 3600
 IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=90).total_seconds())
@@ -262,6 +274,14 @@ elif _mail.scheme in ("smtp", "smtps", "smtp+tls") and _mail.hostname:
     EMAIL_TIMEOUT = 20
 else:
     raise ImproperlyConfigured("RIGHTSKEEP_EMAIL_URL must look like smtp+tls://user:password@host:587.")
+
+# --- organizations -----------------------------------------------------------------------------------------
+# Who may start an organization: everybody, who was invited by an operator, or nobody.
+SIGN_UP = environment.choice("SIGN_UP", ("open", "invitation", "closed"))
+# Who is asked when a domain is to be proven; empty: the servers of this machine.
+DNS_SERVERS = environment.servers("DNS_SERVERS", port=53)
+# How long an organization can take back that it wants to be deleted.
+REMOVAL_GRACE_DAYS = environment.number("REMOVAL_GRACE_DAYS", 30)
 
 # --- languages, times --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

@@ -2,10 +2,16 @@
 
 from celery import shared_task
 
-from tenants import outbox
+from tenants import domains, outbox
 
 
 @shared_task(name="tenants.send_mail")
 def send_mail() -> None:
     """Beat's sweep: send the mail that waits."""
     outbox.send_due()
+
+
+@shared_task(name="tenants.check_domains")
+def check_domains() -> None:
+    """Beat's sweep: look again at the proven domains whose last look is a day old."""
+    domains.check_due()

@@ -1,0 +1,43 @@
+"""What the administrators of an organization are told by mail, in the transaction of what it is about."""
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils.functional import Promise
+
+from tenants.models import GroupMember, GroupNesting, RoleAssignment, Tenant, User
+from tenants.outbox import tell
+
+
+def administrators_of(tenant: Tenant) -> list[User]:
+    """The active global administrators, by themselves or by a group, in the order of their addresses."""
+    assignments = RoleAssignment.objects.for_tenant(tenant).filter(role=RoleAssignment.Role.GLOBAL_ADMIN)
+    people = {user_id for user_id, _ in assignments.values_list("user_id", "group_id") if user_id}
+    groups = _with_nested(
+        {group_id for _, group_id in assignments.values_list("user_id", "group_id") if group_id}
+    )
+    by_group = GroupMember.objects.filter(group_id__in=groups).values("user_id")
+    found = User.objects.for_tenant(tenant).filter(Q(id__in=people) | Q(id__in=by_group), is_active=True)
+    return list(found.order_by("email"))
+
+
+def tell_administrators(
+    tenant: Tenant, *, subject: Promise, text: Promise, values: dict[str, object]
+) -> list[User]:
+    """One mail to each administrator, in their language; `%(organization)s` and `%(service)s` are known to every text.
+
+    Returns who was told.
+    """
+    people = administrators_of(tenant)
+    known: dict[str, object] = {"organization": tenant.name, "service": settings.PUBLIC_URL}
+    tell(people, subject=subject, text=text, values=known | values)
+    return people
+
+
+def _with_nested(groups: "set[object]") -> "set[object]":
+    """The groups and every group inside them, each visited once."""
+    found, new = set(groups), set(groups)
+    while new:
+        inside = GroupNesting.objects.filter(parent_id__in=new).values_list("child_id", flat=True)
+        new = set(inside) - found
+        found |= new
+    return found
