@@ -5,6 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from administration.activation import activate_tenant, deactivate_tenant
+from administration.models import IdempotencyRecord
 from audit.admin import ReadOnlyAdmin
 from keys.errors import KeyCustodyError
 from tenants.models import Tenant, User
@@ -39,6 +40,16 @@ class TenantAdmin(ReadOnlyAdmin):
             self.message_user(
                 request, f"{tenant.name} is inactive: nothing can be protected or opened.", messages.SUCCESS
             )
+
+
+@admin.register(IdempotencyRecord)
+class IdempotencyRecordAdmin(ReadOnlyAdmin):
+    list_display = ("request", "tenant", "status", "created_at")
+    list_select_related = ("tenant",)
+    search_fields = ("^request",)
+    id_fields = ("id", "tenant_id", "person_id")
+    ordering = ("-created_at",)
+    exclude = ("key_hash", "digest", "body")
 
 
 def _operator(request: HttpRequest) -> User:

@@ -75,6 +75,14 @@ class Transport:
         """``repeatable``: the call changes nothing, so it may be sent again after a lost answer."""
         return self._exchange("POST", path, body=body, repeatable=repeatable)
 
+    def create_json(self, path: str, body: object) -> object:
+        """A POST that creates something: it carries a key of its own, so it may be sent again and creates once."""
+        return self._exchange("POST", path, body=body, repeatable=True, key=str(uuid4()))
+
+    def send_json(self, method: str, path: str, body: object = None) -> object:
+        """A PUT, PATCH or DELETE, which may be repeated. None for an answer without content."""
+        return self._exchange(method, path, body=body, repeatable=True)
+
     def post_form(self, url: str, fields: Mapping[str, str]) -> tuple[int, object]:
         """An OAuth request (never with the bearer token): status and JSON, whatever the status."""
         status, content = self._send("POST", url, token=None, data=dict(fields), repeatable=False)
@@ -103,19 +111,20 @@ class Transport:
         params: Mapping[str, str] | None = None,
         body: object = None,
         repeatable: bool,
+        key: str | None = None,
     ) -> object:
         url = self.server.join(path)
         token = self._tokens.token() if self._tokens else None
         status, content = self._send(
-            method, url, token=token, params=params, body=body, repeatable=repeatable
+            method, url, token=token, params=params, body=body, repeatable=repeatable, key=key
         )
         if status == 401 and self._tokens and token and (fresh := self._tokens.renewed(token)):
             status, content = self._send(
-                method, url, token=fresh, params=params, body=body, repeatable=repeatable
+                method, url, token=fresh, params=params, body=body, repeatable=repeatable, key=key
             )
-        if status not in (200, 202):
+        if status not in (200, 201, 202, 204):
             raise self._refusal(status, content)
-        return _parse(content, self.server)
+        return None if status == 204 else _parse(content, self.server)
 
     @contextmanager
     def _authorized(self, method: str, path: str) -> Iterator[httpx.Response]:
@@ -142,6 +151,7 @@ class Transport:
         body: object = None,
         data: Mapping[str, str] | None = None,
         repeatable: bool,
+        key: str | None = None,
     ) -> tuple[int, bytes]:
         content = json.dumps(body).encode() if body is not None else None
         for attempt in range(ATTEMPTS):
@@ -149,14 +159,18 @@ class Transport:
             pause = _JITTER.uniform(0.5, 1.0) * 0.5 * 3**attempt
             try:
                 with self._stream(
-                    method, url, token=token, params=params, content=content, data=data
+                    method, url, token=token, params=params, content=content, data=data, key=key
                 ) as response:
                     answer = self._read(response)
             except _UnreachableError as failure:
                 if last or not (repeatable or failure.not_sent):
                     raise
             else:
-                if last or not repeatable or response.status_code not in _TRANSIENT:
+                # 409 with a time to wait: the first attempt with this key is still being worked on.
+                running = (
+                    key is not None and response.status_code == 409 and "Retry-After" in response.headers
+                )
+                if last or not repeatable or not (running or response.status_code in _TRANSIENT):
                     return response.status_code, answer
                 pause = max(pause, _retry_after(response))
             self._sleep(pause)
@@ -172,8 +186,11 @@ class Transport:
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
         data: Mapping[str, str] | None = None,
+        key: str | None = None,
     ) -> Iterator[httpx.Response]:
         headers = {"x-ms-rms-request-id": f"{{{uuid4()}}};{{{uuid4()}}}"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
         if content is not None:
             headers["Content-Type"] = "application/json"
         if token is not None:

@@ -6,6 +6,7 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from administration.api.once import created_once
 from licensing.authentication import ADMIN, LICENSING
 from tenants.identity import Caller
 from tenants.membership import may
@@ -13,10 +14,21 @@ from tenants.models import Tenant, User
 
 
 class ApiView(APIView):
-    """A view that wants `scopes` (one of them) and, when `requires` names an action, a role that allows it."""
+    """A view that wants `scopes` (one of them) and, when `requires` names an action, a role that allows it.
+
+    Where `post` creates something, `creates` makes it honor `Idempotency-Key`; where its answer holds a secret that is
+    shown once, `reveals_secret` keeps the answer from being kept.
+    """
 
     scopes: frozenset[str] = frozenset({ADMIN})
     requires: str | None = None
+    creates = False
+    reveals_secret = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.creates and "post" in vars(cls):
+            cls.post = created_once(vars(cls)["post"])  # type: ignore[attr-defined]  # not every view has one
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -8,6 +8,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from administration.activation import OrganizationError
+from administration.idempotency import IdempotencyError, RequestRunningError
 from audit.errors import SegmentDamagedError
 from keys.errors import KeyCustodyError
 from licensing.authentication import challenge
@@ -27,6 +28,11 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return _answer(400, error.log_name, str(error))
     if isinstance(error, (KeyCustodyError, OrganizationError)):
         return _answer(409, error.code, str(error))
+    if isinstance(error, IdempotencyError):
+        response = _answer(error.status, error.code, str(error))
+        if isinstance(error, RequestRunningError):
+            response.headers["Retry-After"] = "1"
+        return response
     if isinstance(error, SegmentDamagedError):
         return _answer(500, error.code, str(error))
     if isinstance(error, Http404):

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from administration.models import IdempotencyRecord
 from audit.admin import CappedPaginator
 from audit.aggregation import aggregate
 from audit.models import AdminEvent, ClientLog, UsageEvent
@@ -88,6 +89,14 @@ def rows(world: World, device: Any) -> None:
     )
     ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
     queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
+    IdempotencyRecord.objects.create(
+        tenant=world.contoso,
+        person_id=carol.id,
+        key_hash="hash-of-an-idempotency-key",
+        request="POST /api/v1/groups/",
+        digest="digest-of-a-request",
+        body="a kept answer",
+    )
 
 
 def address(model: type[models.Model], page: str, *args: object) -> str:
@@ -104,6 +113,7 @@ def secrets_in_the_database() -> list[str]:
         for row in model.objects.all()
     ]
     secrets += ["a sealed client secret", b"a sealed client secret".hex(), "a code in a mail"]
+    secrets += ["hash-of-an-idempotency-key", "digest-of-a-request", "a kept answer"]
     for model in (KeyVersion, InstallationKey):
         for (blob,) in model._default_manager.values_list("sealed_private"):
             secrets += [bytes(blob or b"").hex()[:40], repr(bytes(blob or b""))[2:40]]
