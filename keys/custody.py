@@ -3,7 +3,7 @@
 import hashlib
 import math
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -52,6 +52,9 @@ class KeyHandle:
 _handles = FactCache(10_000)
 # Material behind a fingerprint never changes, so a loaded key may stay as long as the process; its state may not.
 _loaded = FactCache(2_000, max_age=math.inf)
+# What was found under a fingerprint, to be used again once its state was read again.
+_used = FactCache(2_000, max_age=math.inf)
+_STATE = f"SELECT state FROM {KeyVersion._meta.db_table} WHERE fingerprint = %s"  # noqa: S608  (a table's name)
 _USABLE = (KeyVersion.State.ACTIVE, KeyVersion.State.ARCHIVED)
 
 
@@ -62,12 +65,28 @@ def find_key(fingerprint: str) -> KeyHandle | None:
     """
     handle: KeyHandle | None = _handles.get(fingerprint)
     if handle is None:
-        # A pending key is not found and not remembered either: it opens from the instant of the switch.
-        record = KeyVersion.objects.filter(fingerprint=fingerprint, state__in=_USABLE).first()
-        if record is None:
-            return None
-        handle = _handles[fingerprint] = _handle(record, remembered=True)
+        handle = _again(fingerprint)
+        if handle is None:
+            # A pending key is not found and not remembered either: it opens from the instant of the switch.
+            record = KeyVersion.objects.filter(fingerprint=fingerprint, state__in=_USABLE).first()
+            if record is None:
+                return None
+            handle = _used[fingerprint] = _handle(record, remembered=True)
+        _handles[fingerprint] = handle
     return handle
+
+
+def _again(fingerprint: str) -> KeyHandle | None:
+    """The handle used before, when only its state has to be asked anew: every opening of a rarely opened document."""
+    known: KeyHandle | None = _used.get(fingerprint)
+    if known is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, [fingerprint])
+        row = cursor.fetchone()
+    if row is None or row[0] not in _USABLE:
+        return None
+    return known if row[0] == known.state else replace(known, state=row[0])
 
 
 def active_key(tenant_id: uuid.UUID) -> KeyHandle:
@@ -195,3 +214,4 @@ def _kek_id() -> str:
 def forget_loaded() -> None:
     """Drop loaded private keys, for a process that changes its key-encryption key or its database (tests)."""
     _loaded.clear()
+    _used.clear()

@@ -2,6 +2,8 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -163,3 +165,14 @@ def uuid_parameter(value: uuid.UUID | None) -> uuid.UUID | str | None:
     if value is None or connection.features.has_native_uuid_field:
         return value
     return value.hex
+
+
+def uuid_value(value: Any) -> uuid.UUID:
+    """A UUID as a raw statement returned it."""
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def moment_value(value: Any) -> datetime:
+    """A time as a raw statement returned it: SQLite keeps none of its zone, which is UTC."""
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -87,12 +87,12 @@ class PublicKey:
         )
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=5_000)
 def _load(modulus: int) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(EXPONENT, modulus).public_key()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=5_000)
 def _from_base64(text: str) -> PublicKey:
     """Cached: nearly every license of an organization names the same key, and decoding it costs as much as parsing."""
     try:
