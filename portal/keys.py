@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from keys.errors import RollInProgressError
 from keys.models import KeyVersion
 from keys.rollover import start_roll
-from portal.access import MemberRequest, member_page
+from portal.access import MemberRequest, fresh_sign_in, member_page
 from tenants.membership import MANAGE_KEYS, READ_KEYS, may
 from tracking.models import Document
 
@@ -38,6 +38,7 @@ def key_list(request: MemberRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @member_page(MANAGE_KEYS)
+@fresh_sign_in
 def roll(request: MemberRequest) -> HttpResponse:
     """Say what rolling means, then start it."""
     if request.method == "POST":

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from administration.activation import activate_tenant, deactivate_tenant
 from keys.models import KeyVersion
-from portal.access import MemberRequest, member_page
+from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.organization import DeactivationForm
 from tenants.membership import ADMINISTER
 from tenants.models import Tenant, User, VerifiedDomain
@@ -46,6 +46,7 @@ def activate(request: MemberRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @member_page(ADMINISTER)
+@fresh_sign_in
 def deactivate(request: MemberRequest) -> HttpResponse:
     """Say in numbers what stops, have the name typed, then do it."""
     if not request.tenant.is_active:

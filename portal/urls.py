@@ -7,6 +7,7 @@ from portal import (
     design,
     devices,
     documents,
+    domains,
     groups,
     health,
     home,
@@ -17,6 +18,7 @@ from portal import (
     preferences,
     profile,
     protect,
+    sign_in_again,
     templates_pages,
 )
 
@@ -49,7 +51,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/", organization.settings_page, name="settings"),
     path("settings/activate/", organization.activate, name="activate"),
     path("settings/deactivate/", organization.deactivate, name="deactivate"),
+    path("settings/domains/", domains.domain_list, name="domains"),
+    path("settings/domains/<uuid:domain_id>/", domains.domain, name="domain"),
+    path("settings/domains/<uuid:domain_id>/check/", domains.domain_check, name="domain_check"),
+    path("settings/domains/<uuid:domain_id>/remove/", domains.domain_remove, name="domain_remove"),
     path("profile/", profile.profile, name="profile"),
+    path("sign-in-again/", sign_in_again.sign_in_again, name="sign_in_again"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("design/", design.design, name="design"),
     path("healthz", health.healthz, name="healthz"),

@@ -1,0 +1,44 @@
+"""Proving once more who one is, before something dangerous: password, second factor or passkey, else a new sign-in."""
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+from allauth.account.adapter import get_adapter
+from allauth.account.signals import authentication_step_completed
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_safe
+
+from portal.access import PROVEN_AT, PersonRequest, person_page
+
+
+@receiver(user_logged_in)
+def note_sign_in(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
+    """A sign-in is a proof, however it was made."""
+    request.session[PROVEN_AT] = time.time()
+
+
+@receiver(authentication_step_completed)
+def note_new_proof(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
+    """So is a password, code or passkey asked for again. (A step of a sign-in counts when that is complete.)"""
+    if kwargs.get("reauthenticated") and request.user.is_authenticated:
+        request.session[PROVEN_AT] = time.time()
+
+
+@require_safe
+@person_page
+def sign_in_again(request: PersonRequest) -> HttpResponse:
+    """Lead to the first way this person has; who has none here signs out and in again, and comes back."""
+    target = request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure()):
+        target = reverse("home")
+    methods = get_adapter().get_reauthentication_methods(request.user)
+    if methods:
+        return redirect(f"{methods[0]['url']}?{urlencode({'next': target})}")
+    back = f"{reverse('account_login')}?{urlencode({'next': target})}"
+    return render(request, "account/sign_in_again.html", {"back": back})
