@@ -2,10 +2,13 @@
 
 import re
 import uuid
+from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from administration import sign_up
 from audit.recording import record_admin
 from keys.rollover import create_first_key
 from policies.publishing import create_default_templates
@@ -18,16 +21,24 @@ class OrganizationError(Exception):
     code = "organization"
 
 
+class SignUpRefusedError(OrganizationError):
+    """The operator of the installation does not let this person start an organization."""
+
+    code = "sign_up_refused"
+
+
 def create_organization(name: str, *, founder: User) -> Tenant:
     """A new, inactive organization with `founder` as its global administrator. Raises `OrganizationError`."""
-    name = " ".join(name.split())
-    if not 2 <= len(name) <= 100 or not name.isprintable():
-        raise OrganizationError("The name of an organization has 2 to 100 characters.")
+    name = _clean_name(name)
     with transaction.atomic():
         founder = User.objects.select_for_update(of=("self",)).get(id=founder.id)
         if founder.tenant_id is not None:
             raise OrganizationError("You already belong to an organization.")
+        if refused := sign_up.refusal(founder):
+            raise SignUpRefusedError(sign_up.REFUSALS[refused])
         tenant = _create_tenant(name, founder.language or "en")
+        if settings.SIGN_UP == sign_up.INVITATION and not sign_up.use_invitation(founder, tenant):
+            raise SignUpRefusedError(sign_up.REFUSALS[sign_up.INVITATION])
         founder.tenant = tenant
         founder.save(update_fields=["tenant"])
         RoleAssignment.objects.create(tenant=tenant, user=founder, role=RoleAssignment.Role.GLOBAL_ADMIN)
@@ -63,6 +74,47 @@ def deactivate_tenant(tenant: Tenant, *, actor: User) -> None:
     tenant.refresh_from_db()
 
 
+def change_organization(
+    tenant: Tenant,
+    *,
+    actor: User,
+    name: str | None = None,
+    default_language: str | None = None,
+    max_use_license_days: int | None = None,
+) -> None:
+    """Store what is given and differs; what is None stays as it is. Raises `OrganizationError`."""
+    wanted: dict[str, Any] = {
+        "name": None if name is None else _clean_name(name),
+        "default_language": default_language,
+        "max_use_license_days": max_use_license_days,
+    }
+    if default_language is not None and default_language not in dict(settings.LANGUAGES):
+        raise OrganizationError(f"The language is one of {', '.join(dict(settings.LANGUAGES))}.")
+    if max_use_license_days is not None and not 1 <= max_use_license_days <= 365:
+        raise OrganizationError("A use license lasts 1 to 365 days.")
+    with transaction.atomic():
+        locked = Tenant.objects.select_for_update().get(id=tenant.id)
+        changes = {
+            field: value
+            for field, value in wanted.items()
+            if value is not None and value != getattr(locked, field)
+        }
+        if changes:
+            before = {field: getattr(locked, field) for field in changes}
+            for field, value in changes.items():
+                setattr(locked, field, value)
+            locked.save(update_fields=[*changes])
+            _log(locked, actor, "ChangeOrganization", before=before, after=changes)
+    tenant.refresh_from_db()
+
+
+def _clean_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 2 <= len(name) <= 100 or not name.isprintable():
+        raise OrganizationError("The name of an organization has 2 to 100 characters.")
+    return name
+
+
 def _create_tenant(name: str, language: str) -> Tenant:
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30] or "organization"
     for slug in (base, f"{base}-{uuid.uuid4().hex[:6]}"):
@@ -75,7 +127,7 @@ def _create_tenant(name: str, language: str) -> Tenant:
 
 
 def _log(
-    tenant: Tenant, actor: User, action: str, *, before: dict[str, str] | None, after: dict[str, str] | None
+    tenant: Tenant, actor: User, action: str, *, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     record_admin(
         tenant_id=tenant.id,

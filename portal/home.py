@@ -5,24 +5,21 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.db.models import Count, Min, Q
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from administration.activation import OrganizationError, create_organization
+from administration.sign_up import refusal
 from audit.models import UsageEvent
 from keys.models import KeyVersion
 from portal.access import PersonRequest, person_page
 from portal.documents import TRACKED, mine, with_activity
-from portal.forms.organization import OrganizationForm
 from portal.wording import outcome_of
 from tenants.identity import Caller
 from tenants.membership import ADMINISTER, may
-from tenants.models import Tenant, User
+from tenants.models import Tenant, User, VerifiedDomain
 from tenants.onboarding import may_protect
 from tracking.models import Document
 from tracking.registry import OPENING, SUCCESS
@@ -72,7 +69,7 @@ def home(request: PersonRequest) -> HttpResponse:
     """Whoever comes in starts here: administrators with the steps, members with their documents, guests with a choice."""
     person, tenant = request.user, request.user.tenant
     if tenant is None:
-        return render(request, "portal/home_guest.html")
+        return render(request, "portal/home_guest.html", {"refused": refusal(person)})
     context: dict[str, Any] = {
         "tenant": tenant,
         "can_protect": tenant.is_active and may_protect(Caller.of(person), tenant),
@@ -80,6 +77,7 @@ def home(request: PersonRequest) -> HttpResponse:
     }
     if not may(person, ADMINISTER):
         return render(request, "portal/home_member.html", context)
+    context["no_domain"] = not VerifiedDomain.objects.for_tenant(tenant).exists()
     context |= {"progress": progress_of(tenant, tracked=bool(request.session.get(TRACKED)))} | _figures(
         tenant
     )
@@ -140,26 +138,6 @@ def _activity(tenant: Tenant) -> list[dict[str, Any]]:
         {"event": event, "opening": event.request_type == OPENING, "outcome": outcome_of(event.result)}
         for event in events
     ]
-
-
-@require_http_methods(["GET", "POST"])
-@person_page
-def new_organization(request: PersonRequest) -> HttpResponse:
-    """Make an organization of one's own."""
-    if request.user.tenant is not None:
-        return redirect("home")
-    form = OrganizationForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            tenant = create_organization(form.cleaned_data["name"], founder=request.user)
-        except OrganizationError as error:
-            form.add_error("name", str(error))
-        else:
-            messages.success(
-                request, _("%(name)s has been created. Now activate protection.") % {"name": tenant.name}
-            )
-            return redirect("home")
-    return render(request, "portal/organization_new.html", {"form": form}, status=400 if form.errors else 200)
 
 
 @require_safe

@@ -63,7 +63,11 @@ PLACES = (
 )
 
 # The tabs of the settings pages, in this order.
-SETTINGS = (Place(_("Organization"), "settings", "settings", (ADMINISTER,)),)
+SETTINGS = (
+    Place(_("Organization"), "settings", "settings", (ADMINISTER,)),
+    Place(_("Domains"), "domains", "globe", (ADMINISTER,)),
+    Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),
+)
 
 
 class Frame:

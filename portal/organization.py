@@ -6,10 +6,16 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from administration.activation import activate_tenant, deactivate_tenant
+from administration.activation import (
+    OrganizationError,
+    activate_tenant,
+    change_organization,
+    deactivate_tenant,
+)
+from administration.status import status_of
 from keys.models import KeyVersion
 from portal.access import MemberRequest, fresh_sign_in, member_page
-from portal.forms.organization import DeactivationForm
+from portal.forms.organization import DeactivationForm, SettingsForm
 from tenants.membership import ADMINISTER
 from tenants.models import Tenant, User, VerifiedDomain
 from tracking.models import Document
@@ -22,10 +28,31 @@ def settings_page(request: MemberRequest) -> HttpResponse:
     tenant = request.tenant
     context = {
         "tenant": tenant,
+        "status": status_of(tenant),
         "domains": VerifiedDomain.objects.for_tenant(tenant).order_by("domain"),
         "key": KeyVersion.objects.for_tenant(tenant).filter(state=KeyVersion.State.ACTIVE).first(),
     }
     return render(request, "portal/settings.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@member_page(ADMINISTER)
+def edit(request: MemberRequest) -> HttpResponse:
+    """Name, language and the longest use license."""
+    tenant = request.tenant
+    present = {name: getattr(tenant, name) for name in SettingsForm.base_fields}
+    form = SettingsForm(request.POST or None, initial=present)
+    if request.method == "POST" and form.is_valid():
+        try:
+            change_organization(tenant, actor=request.user, **form.cleaned_data)
+        except OrganizationError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("settings")
+    return render(
+        request, "portal/organization_edit.html", {"form": form}, status=400 if form.errors else 200
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -37,7 +64,7 @@ def activate(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         activate_tenant(request.tenant, actor=request.user)
         messages.success(request, _("Protection is active. Your people can protect and open documents."))
-        return redirect("home")
+        return redirect("protect" if request.POST.get("then") == "protect" else "home")
     context = {"tenant": request.tenant, "first": request.tenant.activated_at is None} | _numbers(
         request.tenant
     )

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.conf import settings
 from rest_framework import serializers
 
+from administration.status import status_of
 from audit.models import AdminEvent, UsageEvent
 from keys.models import KeyVersion
 from policies.models import PolicyTemplate, TemplateGrant
@@ -13,9 +15,38 @@ from tracking.models import Document
 
 
 class OrganizationSerializer(serializers.ModelSerializer[Tenant]):
+    """`status` adds to the state whether this server can use the organization's key: active, inactive, unavailable."""
+
+    status = serializers.SerializerMethodField()
+
     class Meta:
         model = Tenant
-        fields = ("id", "name", "state", "max_use_license_days", "onboarding", "created_at", "activated_at")
+        fields = (
+            "id",
+            "name",
+            "state",
+            "status",
+            "default_language",
+            "max_use_license_days",
+            "onboarding",
+            "created_at",
+            "activated_at",
+        )
+
+    def get_status(self, tenant: Tenant) -> str:
+        return status_of(tenant)
+
+
+class NewOrganizationRequestSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(min_length=2, max_length=100)
+
+
+class OrganizationChangeRequestSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(min_length=2, max_length=100, required=False)
+    default_language = serializers.ChoiceField(
+        choices=[code for code, _ in settings.LANGUAGES], required=False
+    )
+    max_use_license_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
 
 
 class DocumentSerializer(serializers.ModelSerializer[Document]):

@@ -4,7 +4,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from administration import schema
-from administration.api import documents, logs, views
+from administration.api import documents, domains, logs, views
 
 __all__ = ["schema"]  # imported to be known to drf-spectacular
 app_name = "api"
@@ -14,6 +14,9 @@ urlpatterns = [
     path("organization/", views.OrganizationView.as_view(), name="organization"),
     path("organization/activate/", views.ActivateView.as_view(), name="activate"),
     path("organization/deactivate/", views.DeactivateView.as_view(), name="deactivate"),
+    path("domains/", domains.DomainsView.as_view(), name="domains"),
+    path("domains/<uuid:domain_id>/", domains.DomainView.as_view(), name="domain"),
+    path("domains/<uuid:domain_id>/check/", domains.CheckDomainView.as_view(), name="check-domain"),
     path("templates/", views.TemplateListView.as_view(), name="templates"),
     path("templates/<uuid:pk>/", views.TemplateView.as_view(), name="template"),
     path("people/", views.PeopleView.as_view(), name="people"),

@@ -10,9 +10,14 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from administration.activation import activate_tenant, deactivate_tenant
+from administration.activation import (
+    activate_tenant,
+    change_organization,
+    create_organization,
+    deactivate_tenant,
+)
 from administration.api import serializers as shapes
-from administration.api.access import OWN_DOCUMENTS, ApiView, caller, organization, person
+from administration.api.access import OWN_DOCUMENTS, ApiView, caller, organization, person, require
 from keys.models import KeyVersion
 from keys.rollover import start_roll
 from licensing.calls import preferred_languages
@@ -28,6 +33,28 @@ class OrganizationView(ApiView):
     @extend_schema(responses=shapes.OrganizationSerializer)
     def get(self, request: Request) -> Response:
         return Response(shapes.OrganizationSerializer(organization(request)).data)
+
+    @extend_schema(
+        request=shapes.NewOrganizationRequestSerializer, responses={201: shapes.OrganizationSerializer}
+    )
+    def post(self, request: Request) -> Response:
+        """Start an organization and become its administrator, where the installation allows it."""
+        asked = shapes.NewOrganizationRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        made = create_organization(asked.validated_data["name"], founder=person(request))
+        return Response(shapes.OrganizationSerializer(made).data, status=201)
+
+    @extend_schema(
+        request=shapes.OrganizationChangeRequestSerializer, responses=shapes.OrganizationSerializer
+    )
+    def patch(self, request: Request) -> Response:
+        """Change name, default language or the longest use license; what is not named stays."""
+        require(request, membership.ADMINISTER)
+        asked = shapes.OrganizationChangeRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        tenant = organization(request)
+        change_organization(tenant, actor=person(request), **asked.validated_data)
+        return Response(shapes.OrganizationSerializer(tenant).data)
 
 
 class ActivateView(ApiView):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
@@ -18,6 +19,44 @@ class OrganizationForm(forms.Form):
         min_length=2,
         max_length=100,
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+
+
+class SettingsForm(forms.Form):
+    """What an administrator may change about the organization."""
+
+    name = forms.CharField(
+        label=_("Name of your organization"),
+        help_text=_("People you share documents with will see it. 2 to 100 characters."),
+        min_length=2,
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+    )
+    default_language = forms.ChoiceField(
+        label=_("Language of the organization"),
+        help_text=_("For templates and mails to people who have not chosen one."),
+        choices=settings.LANGUAGES,
+    )
+    max_use_license_days = forms.IntegerField(
+        label=_("Longest use license, in days"),
+        help_text=_(
+            "How long a reader may go on without asking again, and so how long a revocation may take to reach everybody."
+        ),
+        min_value=1,
+        max_value=365,
+    )
+
+
+class DomainForm(forms.Form):
+    """A mail domain to be proven."""
+
+    domain = forms.CharField(
+        label=_("Domain"),
+        help_text=_("What stands after the @ in your people's addresses, for example example.org."),
+        max_length=254,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from keys.models import KeyVersion
 from policies.models import PolicyTemplate
-from tenants.models import Group
+from tenants.models import Group, VerifiedDomain
 from tests.conftest import Device, World, make_token
 from tracking.models import Document
 
@@ -62,6 +62,8 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
         "template_id": lambda route: template.id,
         "person_id": lambda route: world.person("bob").id,
         "group_id": lambda route: group.id,
+        "domain_id": lambda route: VerifiedDomain.objects.for_tenant(world.contoso).get().id,
+        "token": lambda route: "a-secret-from-a-mail",
         "pk": by_route,
         "day": lambda route: dt.datetime.now(dt.UTC).date(),
     }
