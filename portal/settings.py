@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "portal.guests.GuestMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.zones.PersonZoneMiddleware",
 ]
@@ -173,6 +174,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 600},
     },
     "send-mail": {"task": "tenants.send_mail", "schedule": 3.0, "options": {"expires": 3}},
+    "tell-of-super-users": {
+        "task": "tenants.tell_of_super_users",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "clean-sessions": {"task": "portal.clean_up", "schedule": crontab(hour="3", minute="17")},
 }
 
