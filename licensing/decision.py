@@ -1,13 +1,14 @@
 """The decision of product.md section 3: facts are gathered here, `policies.evaluation` computes."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from keys import custody
 from keys.errors import KeyUnavailableError
 from licensing.errors import BadInputError, ServerFaultError
-from policies.evaluation import Grant, Policy, Subject, Verdict, evaluate
+from policies.evaluation import Grant, Outcome, Policy, Subject, Verdict, evaluate
 from policies.models import TemplateVersion
 from policies.publishing import load_version, policy_of
 from rms.errors import FormatError, SealError
@@ -41,6 +42,7 @@ class Decision:
     policy: Policy
     subject: Subject
     verdict: Verdict
+    by_power: bool = False  # granted, and only because the caller is a super user
 
 
 def recognize(data: bytes) -> Recognized:
@@ -88,7 +90,10 @@ def decide(recognized: Recognized, caller: Caller, *, now: datetime) -> Decision
         is_owner=rights.owner_id == caller.id,
         is_super_user=standing.is_super_user,
     )
-    verdict = evaluate(
-        policy, subject, revoked=state.revoked, now=now, max_license_days=state.max_license_days
-    )
-    return Decision(recognized, opened, version, policy, subject, verdict)
+    facts: dict[str, Any] = {"revoked": state.revoked, "now": now, "max_license_days": state.max_license_days}
+    verdict = evaluate(policy, subject, **facts)
+    by_power = False
+    if subject.is_super_user:
+        without = evaluate(policy, replace(subject, is_super_user=False), **facts)
+        by_power = without.outcome is not Outcome.GRANTED or without.rights != verdict.rights
+    return Decision(recognized, opened, version, policy, subject, verdict, by_power)

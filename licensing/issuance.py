@@ -42,7 +42,12 @@ def issue_use_license(call: Call, license: bytes) -> dict[str, Any]:
         raise
     outcome = decision.verdict.outcome
     answer = _granted(call, decision) if outcome is Outcome.GRANTED else _refused(call, decision)
-    call.log(_RESULTS[outcome], **facts, issuer=decision.opened.rights.issuer_address)
+    call.log(
+        _RESULTS[outcome],
+        **facts,
+        issuer=decision.opened.rights.issuer_address,
+        admin_action=decision.by_power,
+    )
     return answer
 
 

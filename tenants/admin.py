@@ -17,6 +17,7 @@ from tenants.models import (
     ScimToken,
     ServicePrincipal,
     SuperUserAppointment,
+    SuperUserNotice,
     User,
     VerifiedDomain,
 )
@@ -95,6 +96,11 @@ class SuperUserAppointmentAdmin(ReadOnlyAdmin):
     search_fields = ("^user__email", "^group__name", "^tenant__slug")
     id_fields = ("id", "tenant_id", "user_id", "group_id")
     ordering = ("-since",)
+
+
+@admin.register(SuperUserNotice)
+class SuperUserNoticeAdmin(ReadOnlyAdmin):
+    list_display = ("last_id",)
 
 
 @admin.register(ServicePrincipal)

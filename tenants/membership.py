@@ -4,9 +4,10 @@ import uuid
 from typing import Final
 
 from django.db import connection
+from django.db.models import Q
 
-from tenants.identity import Caller, uuid_parameter
-from tenants.models import RoleAssignment, User
+from tenants.identity import Caller, standing_of, uuid_parameter
+from tenants.models import RoleAssignment, SuperUserAppointment, User
 
 Role = RoleAssignment.Role
 
@@ -19,18 +20,22 @@ READ_TEMPLATES: Final = "read_templates"
 READ_PEOPLE: Final = "read_people"
 READ_LOGS: Final = "read_logs"
 PROTECT_FOR_OTHERS: Final = "protect_for_others"
+MANAGE_PEOPLE: Final = "manage_people"
+MANAGE_SIGN_IN: Final = "manage_sign_in"
+RESET_FACTORS: Final = "reset_factors"
+READ_SETTINGS: Final = "read_settings"
 
 _MATRIX: Final[dict[str, frozenset[str]]] = {
     Role.GLOBAL_ADMIN: frozenset(
         {
             ADMINISTER, TRACK_ALL, MANAGE_TEMPLATES, READ_TEMPLATES, MANAGE_KEYS, READ_KEYS, READ_PEOPLE, READ_LOGS,
-            PROTECT_FOR_OTHERS,
+            PROTECT_FOR_OTHERS, MANAGE_PEOPLE, MANAGE_SIGN_IN, RESET_FACTORS, READ_SETTINGS,
         }
     ),
     Role.TEMPLATE_ADMIN: frozenset({MANAGE_TEMPLATES, READ_TEMPLATES, READ_PEOPLE}),
     Role.KEY_ADMIN: frozenset({MANAGE_KEYS, READ_KEYS}),
-    Role.SUPPORT: frozenset({READ_PEOPLE}),
-    Role.AUDITOR: frozenset({READ_LOGS, READ_PEOPLE, TRACK_ALL, READ_KEYS, READ_TEMPLATES}),
+    Role.SUPPORT: frozenset({READ_PEOPLE, RESET_FACTORS}),
+    Role.AUDITOR: frozenset({READ_SETTINGS, READ_LOGS, READ_PEOPLE, TRACK_ALL, READ_KEYS, READ_TEMPLATES}),
 }  # fmt: skip
 
 
@@ -61,11 +66,66 @@ def may(user: User, action: str) -> bool:
     return any(action in _MATRIX[role] for role in roles_of(user))
 
 
+def allowed_to(role: str) -> frozenset[str]:
+    """What a role lets its holder do; nothing for a role nobody knows."""
+    return _MATRIX.get(role, frozenset())
+
+
+def may_reset(actor: User, person: User) -> bool:
+    """Whether `actor` may reset how `person` signs in: support may for everybody who holds neither role nor power.
+
+    Whoever resets a sign-in can take the account over, and with it everything the account may do.
+    """
+    if actor.tenant_id is None or actor.tenant_id != person.tenant_id or not may(actor, RESET_FACTORS):
+        return False
+    return may(actor, ADMINISTER) or not (_read_roles(person.id, actor.tenant_id) or _is_appointed(person))
+
+
+def _is_appointed(person: User) -> bool:
+    """Whether an appointment as super user names the person or a group around them, also while the feature is off."""
+    assert person.tenant_id is not None  # asked for members only
+    groups = standing_of(Caller.of(person), person.tenant_id).groups
+    named = SuperUserAppointment.objects.filter(tenant_id=person.tenant_id)
+    return named.filter(Q(user_id=person.id) | Q(group_id__in=groups)).exists()
+
+
 def holds(caller: Caller, tenant_id: uuid.UUID, action: str) -> bool:
     """As `may`, for the caller of an interface and the organization that is concerned, asked in the database."""
     if caller.is_service or caller.tenant_id != tenant_id:
         return False
     return any(action in _MATRIX[role] for role in _read_roles(caller.id, tenant_id))
+
+
+_GLOBAL_ADMINS = """
+WITH RECURSIVE powerful(id) AS (
+  SELECT group_id FROM tenants_roleassignment
+    WHERE tenant_id = %(tenant)s AND role = 'global_admin' AND group_id IS NOT NULL
+  UNION
+  SELECT n.child_id FROM tenants_groupnesting n JOIN powerful p ON n.parent_id = p.id
+)
+SELECT u.id FROM tenants_user u
+WHERE u.tenant_id = %(tenant)s AND u.is_active AND (
+  u.id IN (SELECT user_id FROM tenants_roleassignment
+           WHERE tenant_id = %(tenant)s AND role = 'global_admin' AND user_id IS NOT NULL)
+  OR u.id IN (SELECT m.user_id FROM tenants_groupmember m JOIN powerful p ON p.id = m.group_id)
+)
+LIMIT 2
+"""
+
+
+def is_last_global_admin(user: User) -> bool:
+    """Whether nobody else who is not suspended is a global administrator of the organization, directly or by a group.
+
+    Ask inside the transaction of the change, after locking: the organization's row is locked here, so that two admins
+    cannot remove each other at the same moment.
+    """
+    if user.tenant_id is None:
+        return False
+    Tenant.objects.select_for_update().filter(id=user.tenant_id).first()
+    with connection.cursor() as cursor:
+        cursor.execute(_GLOBAL_ADMINS, {"tenant": uuid_parameter(user.tenant_id)})
+        rows = cursor.fetchall()
+    return len(rows) == 1 and str(uuid.UUID(str(rows[0][0]))) == str(user.id)
 
 
 def _read_roles(person_id: uuid.UUID, tenant_id: uuid.UUID) -> frozenset[str]:

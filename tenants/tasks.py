@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from tenants import domains, outbox
+from tenants import domains, outbox, super_users
 
 
 @shared_task(name="tenants.send_mail")
@@ -15,3 +15,9 @@ def send_mail() -> None:
 def check_domains() -> None:
     """Beat's sweep: look again at the proven domains whose last look is a day old."""
     domains.check_due()
+
+
+@shared_task(name="tenants.tell_of_super_users")
+def tell_of_super_users() -> None:
+    """Beat's sweep: tell administrators what their super users opened."""
+    super_users.tell_of_uses()

@@ -5,7 +5,13 @@ from tenants.models.groups import Group, GroupMember, GroupNesting
 from tenants.models.mail import OutgoingMail
 from tenants.models.organizations import DomainClaim, OrganizationInvitation, Tenant, VerifiedDomain
 from tenants.models.people import DirectoryEntry, Invitation, User, UserManager
-from tenants.models.powers import RoleAssignment, ScimToken, ServicePrincipal, SuperUserAppointment
+from tenants.models.powers import (
+    RoleAssignment,
+    ScimToken,
+    ServicePrincipal,
+    SuperUserAppointment,
+    SuperUserNotice,
+)
 from tenants.models.sign_in import IdentityProvider
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "ScimToken",
     "ServicePrincipal",
     "SuperUserAppointment",
+    "SuperUserNotice",
     "Tenant",
     "TenantOwned",
     "TenantQuerySet",

@@ -94,6 +94,19 @@ class SuperUserAppointment(TenantOwned):
         return str(self.user or self.group or self.service)
 
 
+class SuperUserNotice(models.Model):
+    """Up to which row of the usage log the admins were told what super users opened. One row only."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    last_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_super_user_notice")]
+
+    def __str__(self) -> str:
+        return f"up to {self.last_id}"
+
+
 class ScimToken(TenantOwned):
     """A secret by which one directory keeps the people and groups of one organization; kept as a hash."""
 

@@ -32,6 +32,7 @@ from tenants.models import (
     ScimToken,
     ServicePrincipal,
     SuperUserAppointment,
+    SuperUserNotice,
     Tenant,
     User,
 )
@@ -69,6 +70,7 @@ def rows(world: World, device: Any) -> None:
     SuperUserAppointment.objects.create(
         tenant=world.contoso, user=carol, reason="audit", appointed_by="alice"
     )
+    SuperUserNotice.objects.create(last_id=1)
     client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
     ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
     ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
