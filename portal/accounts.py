@@ -7,10 +7,13 @@ from allauth.idp.oidc.adapter import DefaultOIDCAdapter
 from allauth.idp.oidc.internal.private_keys import filter_keys
 from allauth.idp.oidc.models import PrivateKey
 from django.conf import settings
+from django.http import HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from keys.custody import oidc_signing_key
+from portal import sign_on
 from tenants.freshness import FactCache
+from tenants.sso import enforced_for, note_sign_in_beside
 from tenants.tokens import hash_token
 
 _signing_key: FactCache = FactCache(1)
@@ -28,6 +31,26 @@ class AccountAdapter(DefaultAccountAdapter):
             return bool(super().is_safe_url(url))
         except ValueError:
             return False
+
+    def pre_login(self, request: Any, user: Any, **login: Any) -> HttpResponse | None:
+        """Whoever has to sign in at their organization's identity provider is led there, whatever way they came."""
+        provider = None if _by_provider(login) else enforced_for(user)
+        if provider is not None:
+            return sign_on.ask(
+                request, provider, next_url=login.get("redirect_url") or "", address=user.email
+            )
+        response: HttpResponse | None = super().pre_login(request, user, **login)
+        return response
+
+    def post_login(self, request: Any, user: Any, **login: Any) -> HttpResponse:
+        if not _by_provider(login):
+            note_sign_in_beside(user)
+        response: HttpResponse = super().post_login(request, user, **login)
+        return response
+
+
+def _by_provider(login: dict[str, Any]) -> bool:
+    return "sociallogin" in (login.get("signal_kwargs") or {})
 
 
 class DeviceTokenAdapter(DefaultOIDCAdapter):

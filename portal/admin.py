@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client, Token
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import Group
@@ -19,6 +20,9 @@ for model in (
     Client,
     Token,
     Group,
+    SocialAccount,
+    SocialApp,  # none is ever stored: identity providers are `tenants.IdentityProvider`
+    SocialToken,
 ):  # permission groups are not used: operators may look at everything
     admin.site.unregister(model)
 

@@ -4,7 +4,10 @@ from typing import Any
 
 from allauth.account import forms as allauth_forms
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+
+from tenants.sso import enforced_for, enforced_for_address
 
 _ADDRESS = _("Email address")
 _PASSWORD_RULE = _("At least 10 characters. A few words in a row are easy to remember and hard to guess.")
@@ -38,11 +41,65 @@ def _in_plain_words(form: type[forms.Form], **more: Any) -> type[forms.Form]:
     return type(form.__name__, (PlainWords, form), {"__module__": __name__, "__doc__": form.__doc__, **more})
 
 
-LoginForm = _in_plain_words(allauth_forms.LoginForm)
-SignupForm = _in_plain_words(allauth_forms.SignupForm, new_password_label=_("Password"))
+class AddressForm(forms.Form):
+    """The address alone: it decides how its owner signs in."""
+
+    login = forms.EmailField(
+        label=_ADDRESS,
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+    )
+
+
+def _check_not_elsewhere(address: str) -> None:
+    """Raise a `ValidationError` where the address's organization signs in at its identity provider only."""
+    provider = enforced_for_address(address)
+    if provider is not None:
+        raise ValidationError(
+            _(
+                "Your organization signs in with %(name)s. On the sign-in page, enter your address alone and continue."
+            ),
+            code="sign_on_enforced",
+            params={"name": provider.name},
+        )
+
+
+class LoginForm(PlainWords, allauth_forms.LoginForm):
+    """Password sign-in. Where an organization signs in elsewhere, right and wrong passwords read the same."""
+
+    def clean(self) -> Any:
+        address = self.cleaned_data.get("login", "")
+        try:
+            cleaned = super().clean()
+        except ValidationError:
+            _check_not_elsewhere(address)
+            raise
+        login = getattr(self, "_login", None)
+        if login is not None and enforced_for(login.user) is not None:
+            _check_not_elsewhere(login.user.email)
+            _check_not_elsewhere(address)
+        return cleaned
+
+
+class SignupForm(PlainWords, allauth_forms.SignupForm):
+    new_password_label = _("Password")
+
+    def clean_email(self) -> Any:
+        address = super().clean_email()
+        _check_not_elsewhere(address)
+        return address
+
+
+class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
+    def clean_email(self) -> Any:
+        address = super().clean_email()
+        _check_not_elsewhere(address)
+        self.users = [person for person in self.users if enforced_for(person) is None]
+        return address
+
+
 AddEmailForm = _in_plain_words(allauth_forms.AddEmailForm)
 ChangePasswordForm = _in_plain_words(allauth_forms.ChangePasswordForm)
 SetPasswordForm = _in_plain_words(allauth_forms.SetPasswordForm)
-ResetPasswordForm = _in_plain_words(allauth_forms.ResetPasswordForm)
 ResetPasswordKeyForm = _in_plain_words(allauth_forms.ResetPasswordKeyForm)
 ReauthenticateForm = _in_plain_words(allauth_forms.ReauthenticateForm)

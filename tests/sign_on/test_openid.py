@@ -1,0 +1,329 @@
+"""OpenID Connect against a real provider in a process of its own: the way in, and everything that must not be one."""
+
+from typing import Any
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount
+
+from audit.models import AdminEvent
+from tenants import sso
+from tenants.models import IdentityProvider, User, VerifiedDomain
+from tests.conftest import PASSWORD, World
+from tests.sign_on.conftest import BACKEND, LOGIN, Browser, OpenIDProvider, SetUp, words_of
+
+pytestmark = pytest.mark.django_db
+
+
+def walk(browser: Browser, openid: OpenIDProvider, tenant: Any, address: str, subject: str) -> Any:
+    """Address, provider, back; returns the last answer of ours."""
+    browser.enter_address(address, "/documents/")
+    return browser.come_back(openid.sign_in(browser.leave(tenant), subject))
+
+
+def last_reason(tenant: Any) -> str:
+    return str(sso.find_provider(tenant).last_error)
+
+
+def test_a_person_signs_in_and_is_bound(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    provider = set_up(world.contoso, use="enforced")
+    openid.knows("bob-1", email="Bob@Contoso.example", name="Bob")
+    page = browser.enter_address("bob@contoso.example", "/documents/")
+    assert page.status_code == 200 and f"/accounts/sso/{world.contoso.id}/start/" in page["Refresh"]
+    back = openid.sign_in(browser.leave(world.contoso), "bob-1")
+    done = browser.come_back(back)
+    assert (done.status_code, done["Location"]) == (302, "/documents/")
+    assert browser.who() == "bob@contoso.example"
+    assert SocialAccount.objects.get(user=world.person("bob")).provider == str(provider.id)
+    # The same answer again, in the same browser and in another one, is worth nothing.
+    for other in (browser, Browser()):
+        other.client.logout()
+        assert other.come_back(back).status_code == 403
+        assert other.who() == ""
+
+
+def test_a_link_alone_begins_nothing(world: World, set_up: SetUp, browser: Browser) -> None:
+    set_up(world.contoso)
+    answer = browser.client.get(f"/accounts/sso/{world.contoso.id}/start/")
+    assert answer["Location"] == LOGIN
+
+
+def test_an_account_is_made_for_the_proven_domain_only_and_where_wanted(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    set_up(world.contoso)
+    openid.knows("new-1", email="newcomer@contoso.example", name="New Comer")
+    assert walk(browser, openid, world.contoso, "newcomer@contoso.example", "new-1").status_code == 302
+    made = User.objects.get(email="newcomer@contoso.example")
+    assert made.tenant == world.contoso and made.name == "New Comer" and not made.has_usable_password()
+    assert EmailAddress.objects.get(user=made).verified
+    assert AdminEvent.objects.filter(action="JoinBySignOn", target=made.email).count() == 1
+    set_up(world.contoso, creates_accounts=False)
+    openid.knows("new-2", email="second@contoso.example")
+    assert walk(Browser(), openid, world.contoso, "second@contoso.example", "new-2").status_code == 403
+    assert last_reason(world.contoso) == "not_created: second@contoso.example"
+    assert not User.objects.filter(email="second@contoso.example").exists()
+
+
+@pytest.mark.parametrize(
+    "victim", ["alice@contoso.example", "erin@individual.example", "x@contoso.example.evil.example"]
+)
+def test_a_provider_never_speaks_for_foreign_addresses(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser, victim: str
+) -> None:
+    set_up(world.fabrikam)
+    openid.knows("evil-1", email=victim, email_verified=True)
+    refused = walk(browser, openid, world.fabrikam, "dave@fabrikam.example", "evil-1")
+    assert refused.status_code == 403 and victim not in words_of(refused)
+    assert browser.who() == "" and not SocialAccount.objects.exists()
+    assert last_reason(world.fabrikam) == f"address_outside: {victim}"
+    assert AdminEvent.objects.filter(tenant_id=world.fabrikam.id, action="SignOnRefused").count() == 1
+    assert not AdminEvent.objects.filter(tenant_id=world.contoso.id, action="SignOnRefused").exists()
+    # Nor for the account it spoke for yesterday, when it names another address today.
+    openid.knows("dave-1", email="dave@fabrikam.example")
+    assert walk(browser, openid, world.fabrikam, "dave@fabrikam.example", "dave-1").status_code == 302
+    openid.knows("dave-1", email=victim)
+    assert walk(Browser(), openid, world.fabrikam, "dave@fabrikam.example", "dave-1").status_code == 403
+
+
+def test_the_domain_is_looked_at_again_at_every_sign_in(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    set_up(world.contoso)
+    openid.knows("bob-2", email="bob@contoso.example")
+    assert walk(browser, openid, world.contoso, "bob@contoso.example", "bob-2").status_code == 302
+    again = Browser()
+    again.enter_address("bob@contoso.example")
+    back = openid.sign_in(again.leave(world.contoso), "bob-2")
+    VerifiedDomain.objects.filter(domain="contoso.example").update(tenant=world.fabrikam)
+    assert again.come_back(back).status_code == 403 and again.who() == ""
+    assert last_reason(world.contoso) == "address_outside: bob@contoso.example"
+
+
+def test_equal_subjects_of_two_organizations_are_two_people(
+    world: World, set_up: SetUp, openid: OpenIDProvider
+) -> None:
+    for tenant, address in (
+        (world.contoso, "bob@contoso.example"),
+        (world.fabrikam, "dave@fabrikam.example"),
+    ):
+        set_up(tenant)
+        openid.knows("same", email=address)
+        browser = Browser()
+        assert walk(browser, openid, tenant, address, "same").status_code == 302
+        assert browser.who() == address
+
+
+def test_an_answer_for_one_organization_is_none_for_another(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    set_up(world.contoso)
+    set_up(world.fabrikam)
+    openid.knows("bob-3", email="bob@contoso.example")
+    browser.enter_address("bob@contoso.example")
+    back = openid.sign_in(browser.leave(world.contoso), "bob-3")
+    mixed = back.replace(str(world.contoso.id), str(world.fabrikam.id))
+    assert browser.come_back(mixed).status_code == 403 and browser.who() == ""
+
+
+def test_a_reassigned_address_inherits_nothing_until_it_is_released(
+    world: World, set_up: SetUp, openid: OpenIDProvider
+) -> None:
+    provider = set_up(world.contoso)
+    openid.knows("bob-old", email="bob@contoso.example")
+    openid.knows("bob-new", email="bob@contoso.example")
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "bob-old").status_code == 302
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "bob-new").status_code == 403
+    assert last_reason(world.contoso) == "other_subject: bob@contoso.example"
+    assert sso.release(provider, "bob@contoso.example", actor=world.person("alice"))
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "bob-new").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"suspended_at": "2026-01-01T00:00:00Z"}, "suspended"),
+        ({"is_active": False}, "suspended"),
+        ({"is_staff": True}, "outside_account"),
+    ],
+)
+def test_whom_it_must_not_sign_in(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser, change: dict[str, Any], reason: str
+) -> None:
+    set_up(world.contoso)
+    User.objects.filter(id=world.person("bob").id).update(**change)
+    openid.knows("bob-4", email="bob@contoso.example")
+    assert walk(browser, openid, world.contoso, "bob@contoso.example", "bob-4").status_code == 403
+    assert browser.who() == "" and last_reason(world.contoso).startswith(reason)
+
+
+def test_accounts_of_others_stay_theirs(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    """Dave of Fabrikam once proved an address at Contoso; Contoso's provider does not get his account by it."""
+    set_up(world.contoso)
+    dave = world.person("dave")
+    EmailAddress.objects.create(user=dave, email="dave@contoso.example", verified=True)
+    openid.knows("dave-2", email="dave@contoso.example")
+    assert walk(browser, openid, world.contoso, "dave@contoso.example", "dave-2").status_code == 403
+    assert last_reason(world.contoso) == "outside_account: dave@contoso.example"
+    # An address that somebody only added to their account keeps nobody out and lets nobody in.
+    EmailAddress.objects.create(user=dave, email="fresh@contoso.example", verified=False)
+    openid.knows("fresh-1", email="fresh@contoso.example")
+    assert walk(browser, openid, world.contoso, "fresh@contoso.example", "fresh-1").status_code == 302
+    assert browser.who() == "fresh@contoso.example"
+
+
+def test_a_person_of_no_organization_joins(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    set_up(world.contoso)
+    guest = User.objects.create_user("guest@contoso.example", PASSWORD, is_guest=True)
+    EmailAddress.objects.create(user=guest, email=guest.email, verified=True, primary=True)
+    squatter = User.objects.create_user("wanted@contoso.example", PASSWORD)
+    EmailAddress.objects.create(user=squatter, email="squatter@individual.example", verified=False)
+    for address in (guest.email, squatter.email):
+        openid.knows(address, email=address)
+        assert walk(Browser(), openid, world.contoso, address, address).status_code == 302
+    guest.refresh_from_db()
+    squatter.refresh_from_db()
+    assert guest.tenant == squatter.tenant == world.contoso and not guest.is_guest
+    assert guest.has_usable_password() and not squatter.has_usable_password()
+    assert [a.email for a in squatter.emailaddress_set.all()] == [squatter.email]
+
+
+def test_addresses_it_calls_not_verified(world: World, set_up: SetUp, openid: OpenIDProvider) -> None:
+    set_up(world.contoso)
+    openid.knows("bob-5", email="bob@contoso.example", email_verified=False)
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "bob-5").status_code == 403
+    assert last_reason(world.contoso) == "address_unverified: bob@contoso.example"
+    set_up(world.contoso, trust_addresses=True)
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "bob-5").status_code == 302
+    openid.knows("none", name="No address")
+    assert walk(Browser(), openid, world.contoso, "bob@contoso.example", "none").status_code == 403
+    assert last_reason(world.contoso) == "address_missing"
+
+
+def test_the_person_says_no(world: World, set_up: SetUp, browser: Browser) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    set_up(world.contoso)
+    browser.enter_address("bob@contoso.example")
+    state = parse_qs(urlsplit(browser.leave(world.contoso)).query)["state"][0]
+    path = f"http://testserver/accounts/sso/{world.contoso.id}/callback/"
+    refused = browser.come_back(
+        f"{path}?state={state}&error=access_denied&error_description=<b>ask+mallory</b>"
+    )
+    assert refused.status_code == 403 and "mallory" not in words_of(refused)
+    assert last_reason(world.contoso) == "refused_there: access_denied"
+
+
+@pytest.mark.parametrize("use", ["enforced", "optional"])
+def test_passwords_where_the_provider_is_the_only_way_in(
+    world: World, set_up: SetUp, browser: Browser, use: str
+) -> None:
+    set_up(world.contoso, use=use)
+    enforced = use == "enforced"
+    right = browser.client.post(LOGIN, {"login": "bob@contoso.example", "password": PASSWORD})
+    assert right.status_code == (200 if enforced else 302)
+    if not enforced:
+        return
+    wrong = browser.client.post(LOGIN, {"login": "bob@contoso.example", "password": "not this one"})
+    admin = browser.client.post(LOGIN, {"login": "alice@contoso.example", "password": "not this one"})
+    for refused in (right, wrong, admin):
+        assert "signs in with Contoso Login" in words_of(refused)
+    alias = world.person("bob")
+    EmailAddress.objects.create(user=alias, email="bob@private.example", verified=True)
+    by_alias = browser.client.post(LOGIN, {"login": "bob@private.example", "password": PASSWORD})
+    assert by_alias.status_code == 200 and browser.who() == ""
+    for path in ("/accounts/signup/", "/accounts/password/reset/"):
+        answer = browser.client.post(path, {"email": "bob@contoso.example", "password1": PASSWORD})
+        assert answer.status_code == 200 and "signs in with Contoso Login" in words_of(answer)
+    # The way back in when the provider is out of order, in the log.
+    let_in = browser.client.post(LOGIN, {"login": "alice@contoso.example", "password": PASSWORD})
+    assert let_in.status_code == 302 and browser.who() == "alice@contoso.example"
+    assert AdminEvent.objects.filter(action="SignInBesideSignOn", actor="alice@contoso.example").count() == 1
+    assert (
+        Browser().client.post(LOGIN, {"login": "dave@fabrikam.example", "password": PASSWORD}).status_code
+        == 302
+    )
+
+
+def test_optional_offers_both(world: World, set_up: SetUp, browser: Browser) -> None:
+    set_up(world.contoso)
+    page = words_of(browser.enter_address("bob@contoso.example"))
+    assert "Continue with Contoso Login" in page and "Password" in page
+    other = words_of(browser.enter_address("dave@fabrikam.example"))
+    assert "Contoso" not in other and "Password" in other
+
+
+def test_the_test_of_an_admin_changes_nothing(
+    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+) -> None:
+    provider = set_up(world.contoso, use="off")
+    browser.client.force_login(world.person("alice"), backend=BACKEND)
+    openid.knows("test-1", email="never@contoso.example", department="Sales")
+
+    def try_it(subject: str) -> str:
+        assert browser.client.post("/settings/sign-in/test/").status_code == 200
+        done = browser.come_back(openid.sign_in(browser.leave(world.contoso), subject))
+        assert done["Location"] == "/settings/sign-in/"
+        return words_of(browser.client.get("/settings/sign-in/"))
+
+    page = try_it("test-1")
+    assert "never@contoso.example would be signed in" in page and "An account would be made" in page
+    assert (
+        not User.objects.filter(email="never@contoso.example").exists() and not SocialAccount.objects.exists()
+    )
+    assert browser.who() == "alice@contoso.example"
+    provider.refresh_from_db()
+    assert provider.tested_at is not None
+    openid.knows("test-2", email="never@fabrikam.example")
+    assert "whose domain your organization has not proven: never@fabrikam.example" in try_it("test-2")
+    # While it is off, nobody else gets through.
+    stranger = Browser()
+    stranger.enter_address("bob@contoso.example")
+    assert stranger.client.get(f"/accounts/sso/{world.contoso.id}/start/")["Location"] == LOGIN
+
+
+def test_the_only_way_in_needs_a_good_test_of_the_setup_as_it_is(world: World, set_up: SetUp) -> None:
+    alice = world.person("alice")
+    provider = set_up(world.contoso, use="off")
+    with pytest.raises(sso.SignOnSettingsError):
+        sso.set_use(provider, "enforced", actor=alice)
+    provider = set_up(world.contoso, use="enforced")
+    provider = set_up(world.contoso, use="off", client_id="another")
+    assert provider.use == IdentityProvider.Use.OPTIONAL and provider.tested_at is None
+    alice.set_unusable_password()
+    alice.save()
+    sso.record_test(provider, actor=alice, address=alice.email)
+    with pytest.raises(sso.SignOnSettingsError):
+        sso.set_use(provider, "enforced", actor=alice)
+
+
+def test_the_secret_is_sealed_and_goes_to_its_own_provider_only(world: World, set_up: SetUp) -> None:
+    provider = set_up(world.contoso)
+    assert sso.client_secret(provider) == "s3cret:with/odd&signs"
+    assert b"s3cret" not in bytes(provider.sealed_secret)
+    assert "s3cret" not in str(AdminEvent.objects.values_list("before", "after"))
+    other = set_up(world.fabrikam)
+    other.sealed_secret = provider.sealed_secret
+    with pytest.raises(sso.SignOnRefusedError):
+        sso.client_secret(other)
+    kept = set_up(world.contoso, client_secret="", name="Renamed")
+    assert sso.client_secret(kept) == "s3cret:with/odd&signs" and kept.tested_at is not None
+    IdentityProvider.objects.filter(id=kept.id).update(
+        settings={**kept.settings, "issuer": "http://127.0.0.1:9/"}
+    )
+    with pytest.raises(sso.SignOnSettingsError):
+        set_up(world.contoso, client_secret="")
+
+
+def test_signing_out_there_too(world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser) -> None:
+    set_up(world.contoso)
+    openid.knows("bob-6", email="bob@contoso.example")
+    walk(browser, openid, world.contoso, "bob@contoso.example", "bob-6")
+    page = browser.client.post("/accounts/logout/").content.decode()
+    assert f"{openid.issuer}/oauth2/end_session?id_token_hint=" in page and browser.who() == ""
