@@ -13,6 +13,7 @@ from audit.errors import SegmentDamagedError
 from keys.errors import KeyCustodyError
 from licensing.authentication import challenge
 from licensing.errors import DeviceError, ServerFaultError
+from tenants.changes import ChangeRefusedError
 
 
 class Conflict(exceptions.APIException):
@@ -27,6 +28,8 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, DeviceError):
         return _answer(400, error.log_name, str(error))
     if isinstance(error, (KeyCustodyError, OrganizationError)):
+        return _answer(409, error.code, str(error))
+    if isinstance(error, ChangeRefusedError):
         return _answer(409, error.code, str(error))
     if isinstance(error, IdempotencyError):
         response = _answer(error.status, error.code, str(error))
