@@ -96,38 +96,6 @@ def holds(caller: Caller, tenant_id: uuid.UUID, action: str) -> bool:
     return any(action in _MATRIX[role] for role in _read_roles(caller.id, tenant_id))
 
 
-_GLOBAL_ADMINS = """
-WITH RECURSIVE powerful(id) AS (
-  SELECT group_id FROM tenants_roleassignment
-    WHERE tenant_id = %(tenant)s AND role = 'global_admin' AND group_id IS NOT NULL
-  UNION
-  SELECT n.child_id FROM tenants_groupnesting n JOIN powerful p ON n.parent_id = p.id
-)
-SELECT u.id FROM tenants_user u
-WHERE u.tenant_id = %(tenant)s AND u.is_active AND (
-  u.id IN (SELECT user_id FROM tenants_roleassignment
-           WHERE tenant_id = %(tenant)s AND role = 'global_admin' AND user_id IS NOT NULL)
-  OR u.id IN (SELECT m.user_id FROM tenants_groupmember m JOIN powerful p ON p.id = m.group_id)
-)
-LIMIT 2
-"""
-
-
-def is_last_global_admin(user: User) -> bool:
-    """Whether nobody else who is not suspended is a global administrator of the organization, directly or by a group.
-
-    Ask inside the transaction of the change, after locking: the organization's row is locked here, so that two admins
-    cannot remove each other at the same moment.
-    """
-    if user.tenant_id is None:
-        return False
-    Tenant.objects.select_for_update().filter(id=user.tenant_id).first()
-    with connection.cursor() as cursor:
-        cursor.execute(_GLOBAL_ADMINS, {"tenant": uuid_parameter(user.tenant_id)})
-        rows = cursor.fetchall()
-    return len(rows) == 1 and str(uuid.UUID(str(rows[0][0]))) == str(user.id)
-
-
 def _read_roles(person_id: uuid.UUID, tenant_id: uuid.UUID) -> frozenset[str]:
     parameters = {"person": uuid_parameter(person_id), "tenant": uuid_parameter(tenant_id)}
     with connection.cursor() as cursor:
