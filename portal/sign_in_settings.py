@@ -51,8 +51,6 @@ def sign_in_settings(request: MemberRequest) -> HttpResponse:
 @fresh_sign_in
 def sign_in_setup(request: MemberRequest, kind: str) -> HttpResponse:
     """Enter what the identity provider says, beside what it wants to know of us."""
-    if kind not in FORMS:
-        raise Http404
     provider = sso.find_provider(request.tenant)
     form = FORMS[kind](request.POST or None, request.FILES or None, provider=provider)
     if request.method == "POST" and form.is_valid():

@@ -199,7 +199,7 @@ def acs(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
         "claims": _shown(answer.claims),
     }
     waiting.set_expiry(_ACS_SECONDS)
-    waiting.create()
+    waiting.create()  # unscoped: a session of its own, for the two minutes until it is met
     target = reverse("sign_on_acs_finish", args=[tenant_id])
     return redirect(f"{target}?{urlencode({'answer': waiting.session_key})}")
 

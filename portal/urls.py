@@ -7,6 +7,7 @@ from portal import (
     design,
     devices,
     documents,
+    factors,
     domains,
     group_changes,
     groups,
@@ -21,6 +22,7 @@ from portal import (
     profile,
     protect,
     sign_in,
+    sessions,
     sign_in_again,
     sign_in_settings,
     sign_on,
@@ -80,11 +82,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("profile/", profile.profile, name="profile"),
     path("guest/", guests.ask, name="guest"),
     path("guest/code/", guests.confirm, name="guest_code"),
+    path("profile/sessions/", sessions.sessions, name="sessions"),
+    path("settings/security/", factors.security_settings, name="security_settings"),
+    path("people/<uuid:person_id>/reset-factors/", factors.reset_factors, name="factors_reset"),
     path("sign-in-again/", sign_in_again.sign_in_again, name="sign_in_again"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("design/", design.design, name="design"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("operator/login/", brute_force.operator_login),
     path("operator/", admin.site.urls),
     path("api/v1/", include("administration.api.urls")),
     # Before allauth's own pages at the same addresses.
@@ -95,6 +101,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/sso/<uuid:tenant_id>/acs/", sign_on.acs, name="sign_on_acs"),
     path("accounts/sso/<uuid:tenant_id>/acs/finish/", sign_on.acs_finish, name="sign_on_acs_finish"),
     path("accounts/sso/<uuid:tenant_id>/metadata/", sign_on.service_metadata, name="sign_on_metadata"),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/", include("allauth.account.urls")),
     # Before the provider's own address of the same page, see `devices`.
     path("identity/o/device", devices.device, name="device"),
@@ -107,4 +114,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 handler400 = "portal.errors.bad_request"
 handler403 = "portal.errors.forbidden"
 handler404 = "portal.errors.not_found"
+handler429 = "portal.errors.too_many_requests"
 handler500 = "portal.errors.broken"

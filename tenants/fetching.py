@@ -11,7 +11,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -56,7 +55,7 @@ class TooMuchError(FetchError):
 def get_bytes(url: str) -> bytes:
     """What stands at `url`, over at most three redirects. Raises `FetchError`."""
     with session() as opened:
-        for _ in range(MAX_REDIRECTS + 1):
+        for _hop in range(MAX_REDIRECTS + 1):
             answer = opened.get(url)
             if not answer.is_redirect:
                 break
@@ -100,17 +99,14 @@ class GuardedSession(requests.Session):
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
         """Sends one request. Raises `FetchError`."""
+        check_address(str(url))
         options |= {"timeout": CONNECT_SECONDS, "stream": True, "allow_redirects": False}
         try:
-            with _watch() as deadline, super().request(method, url, *args, **options) as answer:
-                _read(answer, deadline)
+            with _watch() as is_over, super().request(method, url, *args, **options) as answer:
+                _read(answer, is_over)
                 return answer
         except requests.RequestException as error:
             raise FetchError(_("Nothing useful answered at this address.")) from error
-
-    def get_adapter(self, url: str) -> Any:
-        check_address(url)
-        return super().get_adapter(url)
 
 
 def check_address(url: str) -> None:
@@ -183,11 +179,13 @@ _watching = _Watch()
 
 
 @contextmanager
-def _watch() -> Iterator[float]:
-    """Cut off every connection made inside when the time is up. Yields the deadline on the monotonic clock."""
+def _watch() -> Iterator[threading.Event]:
+    """Cut off every connection made inside when the time is up. Yields the event of that."""
     handles: list[socket.socket] = []
+    is_over = threading.Event()
 
     def cut() -> None:
+        is_over.set()
         for handle in handles:
             try:
                 handle.shutdown(socket.SHUT_RDWR)
@@ -200,7 +198,7 @@ def _watch() -> Iterator[float]:
     _watching.current = lambda connection: handles.append(connection.dup())
     timer.start()
     try:
-        yield monotonic() + TOTAL_SECONDS
+        yield is_over
     finally:
         timer.cancel()
         _watching.current = None
@@ -208,13 +206,16 @@ def _watch() -> Iterator[float]:
             handle.close()
 
 
-def _read(answer: requests.Response, deadline: float) -> None:
+def _read(answer: requests.Response, is_over: threading.Event) -> None:
     """Load the body, within its limits. Raises `TooMuchError`."""
     body = bytearray()
     for chunk in answer.iter_content(16 * 1024):
         body += chunk
-        if len(body) > MAX_BYTES or monotonic() > deadline:
-            raise TooMuchError(_("What stands at this address is too long, or takes too long."))
+        if len(body) > MAX_BYTES:
+            break
+    # A connection that was cut off reads like one that ended.
+    if len(body) > MAX_BYTES or is_over.is_set():
+        raise TooMuchError(_("What stands at this address is too long, or takes too long."))
     answer._content = bytes(body)
 
 

@@ -129,7 +129,7 @@ class Browser:
 
 
 @pytest.fixture
-def browser(world: World) -> Browser:
+def visitor(world: World) -> Browser:
     return Browser()
 
 

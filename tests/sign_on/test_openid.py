@@ -15,10 +15,10 @@ from tests.sign_on.conftest import BACKEND, LOGIN, Browser, OpenIDProvider, SetU
 pytestmark = pytest.mark.django_db
 
 
-def walk(browser: Browser, openid: OpenIDProvider, tenant: Any, address: str, subject: str) -> Any:
+def walk(visitor: Browser, openid: OpenIDProvider, tenant: Any, address: str, subject: str) -> Any:
     """Address, provider, back; returns the last answer of ours."""
-    browser.enter_address(address, "/documents/")
-    return browser.come_back(openid.sign_in(browser.leave(tenant), subject))
+    visitor.enter_address(address, "/documents/")
+    return visitor.come_back(openid.sign_in(visitor.leave(tenant), subject))
 
 
 def last_reason(tenant: Any) -> str:
@@ -26,36 +26,36 @@ def last_reason(tenant: Any) -> str:
 
 
 def test_a_person_signs_in_and_is_bound(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     provider = set_up(world.contoso, use="enforced")
     openid.knows("bob-1", email="Bob@Contoso.example", name="Bob")
-    page = browser.enter_address("bob@contoso.example", "/documents/")
+    page = visitor.enter_address("bob@contoso.example", "/documents/")
     assert page.status_code == 200 and f"/accounts/sso/{world.contoso.id}/start/" in page["Refresh"]
-    back = openid.sign_in(browser.leave(world.contoso), "bob-1")
-    done = browser.come_back(back)
+    back = openid.sign_in(visitor.leave(world.contoso), "bob-1")
+    done = visitor.come_back(back)
     assert (done.status_code, done["Location"]) == (302, "/documents/")
-    assert browser.who() == "bob@contoso.example"
+    assert visitor.who() == "bob@contoso.example"
     assert SocialAccount.objects.get(user=world.person("bob")).provider == str(provider.id)
     # The same answer again, in the same browser and in another one, is worth nothing.
-    for other in (browser, Browser()):
+    for other in (visitor, Browser()):
         other.client.logout()
         assert other.come_back(back).status_code == 403
         assert other.who() == ""
 
 
-def test_a_link_alone_begins_nothing(world: World, set_up: SetUp, browser: Browser) -> None:
+def test_a_link_alone_begins_nothing(world: World, set_up: SetUp, visitor: Browser) -> None:
     set_up(world.contoso)
-    answer = browser.client.get(f"/accounts/sso/{world.contoso.id}/start/")
+    answer = visitor.client.get(f"/accounts/sso/{world.contoso.id}/start/")
     assert answer["Location"] == LOGIN
 
 
 def test_an_account_is_made_for_the_proven_domain_only_and_where_wanted(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     set_up(world.contoso)
     openid.knows("new-1", email="newcomer@contoso.example", name="New Comer")
-    assert walk(browser, openid, world.contoso, "newcomer@contoso.example", "new-1").status_code == 302
+    assert walk(visitor, openid, world.contoso, "newcomer@contoso.example", "new-1").status_code == 302
     made = User.objects.get(email="newcomer@contoso.example")
     assert made.tenant == world.contoso and made.name == "New Comer" and not made.has_usable_password()
     assert EmailAddress.objects.get(user=made).verified
@@ -71,29 +71,29 @@ def test_an_account_is_made_for_the_proven_domain_only_and_where_wanted(
     "victim", ["alice@contoso.example", "erin@individual.example", "x@contoso.example.evil.example"]
 )
 def test_a_provider_never_speaks_for_foreign_addresses(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser, victim: str
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser, victim: str
 ) -> None:
     set_up(world.fabrikam)
     openid.knows("evil-1", email=victim, email_verified=True)
-    refused = walk(browser, openid, world.fabrikam, "dave@fabrikam.example", "evil-1")
+    refused = walk(visitor, openid, world.fabrikam, "dave@fabrikam.example", "evil-1")
     assert refused.status_code == 403 and victim not in words_of(refused)
-    assert browser.who() == "" and not SocialAccount.objects.exists()
+    assert visitor.who() == "" and not SocialAccount.objects.exists()
     assert last_reason(world.fabrikam) == f"address_outside: {victim}"
     assert AdminEvent.objects.filter(tenant_id=world.fabrikam.id, action="SignOnRefused").count() == 1
     assert not AdminEvent.objects.filter(tenant_id=world.contoso.id, action="SignOnRefused").exists()
     # Nor for the account it spoke for yesterday, when it names another address today.
     openid.knows("dave-1", email="dave@fabrikam.example")
-    assert walk(browser, openid, world.fabrikam, "dave@fabrikam.example", "dave-1").status_code == 302
+    assert walk(visitor, openid, world.fabrikam, "dave@fabrikam.example", "dave-1").status_code == 302
     openid.knows("dave-1", email=victim)
     assert walk(Browser(), openid, world.fabrikam, "dave@fabrikam.example", "dave-1").status_code == 403
 
 
 def test_the_domain_is_looked_at_again_at_every_sign_in(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     set_up(world.contoso)
     openid.knows("bob-2", email="bob@contoso.example")
-    assert walk(browser, openid, world.contoso, "bob@contoso.example", "bob-2").status_code == 302
+    assert walk(visitor, openid, world.contoso, "bob@contoso.example", "bob-2").status_code == 302
     again = Browser()
     again.enter_address("bob@contoso.example")
     back = openid.sign_in(again.leave(world.contoso), "bob-2")
@@ -111,21 +111,21 @@ def test_equal_subjects_of_two_organizations_are_two_people(
     ):
         set_up(tenant)
         openid.knows("same", email=address)
-        browser = Browser()
-        assert walk(browser, openid, tenant, address, "same").status_code == 302
-        assert browser.who() == address
+        visitor = Browser()
+        assert walk(visitor, openid, tenant, address, "same").status_code == 302
+        assert visitor.who() == address
 
 
 def test_an_answer_for_one_organization_is_none_for_another(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     set_up(world.contoso)
     set_up(world.fabrikam)
     openid.knows("bob-3", email="bob@contoso.example")
-    browser.enter_address("bob@contoso.example")
-    back = openid.sign_in(browser.leave(world.contoso), "bob-3")
+    visitor.enter_address("bob@contoso.example")
+    back = openid.sign_in(visitor.leave(world.contoso), "bob-3")
     mixed = back.replace(str(world.contoso.id), str(world.fabrikam.id))
-    assert browser.come_back(mixed).status_code == 403 and browser.who() == ""
+    assert visitor.come_back(mixed).status_code == 403 and visitor.who() == ""
 
 
 def test_a_reassigned_address_inherits_nothing_until_it_is_released(
@@ -150,34 +150,34 @@ def test_a_reassigned_address_inherits_nothing_until_it_is_released(
     ],
 )
 def test_whom_it_must_not_sign_in(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser, change: dict[str, Any], reason: str
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser, change: dict[str, Any], reason: str
 ) -> None:
     set_up(world.contoso)
     User.objects.filter(id=world.person("bob").id).update(**change)
     openid.knows("bob-4", email="bob@contoso.example")
-    assert walk(browser, openid, world.contoso, "bob@contoso.example", "bob-4").status_code == 403
-    assert browser.who() == "" and last_reason(world.contoso).startswith(reason)
+    assert walk(visitor, openid, world.contoso, "bob@contoso.example", "bob-4").status_code == 403
+    assert visitor.who() == "" and last_reason(world.contoso).startswith(reason)
 
 
 def test_accounts_of_others_stay_theirs(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     """Dave of Fabrikam once proved an address at Contoso; Contoso's provider does not get his account by it."""
     set_up(world.contoso)
     dave = world.person("dave")
     EmailAddress.objects.create(user=dave, email="dave@contoso.example", verified=True)
     openid.knows("dave-2", email="dave@contoso.example")
-    assert walk(browser, openid, world.contoso, "dave@contoso.example", "dave-2").status_code == 403
+    assert walk(visitor, openid, world.contoso, "dave@contoso.example", "dave-2").status_code == 403
     assert last_reason(world.contoso) == "outside_account: dave@contoso.example"
     # An address that somebody only added to their account keeps nobody out and lets nobody in.
     EmailAddress.objects.create(user=dave, email="fresh@contoso.example", verified=False)
     openid.knows("fresh-1", email="fresh@contoso.example")
-    assert walk(browser, openid, world.contoso, "fresh@contoso.example", "fresh-1").status_code == 302
-    assert browser.who() == "fresh@contoso.example"
+    assert walk(visitor, openid, world.contoso, "fresh@contoso.example", "fresh-1").status_code == 302
+    assert visitor.who() == "fresh@contoso.example"
 
 
 def test_a_person_of_no_organization_joins(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     set_up(world.contoso)
     guest = User.objects.create_user("guest@contoso.example", PASSWORD, is_guest=True)
@@ -206,14 +206,14 @@ def test_addresses_it_calls_not_verified(world: World, set_up: SetUp, openid: Op
     assert last_reason(world.contoso) == "address_missing"
 
 
-def test_the_person_says_no(world: World, set_up: SetUp, browser: Browser) -> None:
+def test_the_person_says_no(world: World, set_up: SetUp, visitor: Browser) -> None:
     from urllib.parse import parse_qs, urlsplit
 
     set_up(world.contoso)
-    browser.enter_address("bob@contoso.example")
-    state = parse_qs(urlsplit(browser.leave(world.contoso)).query)["state"][0]
+    visitor.enter_address("bob@contoso.example")
+    state = parse_qs(urlsplit(visitor.leave(world.contoso)).query)["state"][0]
     path = f"http://testserver/accounts/sso/{world.contoso.id}/callback/"
-    refused = browser.come_back(
+    refused = visitor.come_back(
         f"{path}?state={state}&error=access_denied&error_description=<b>ask+mallory</b>"
     )
     assert refused.status_code == 403 and "mallory" not in words_of(refused)
@@ -222,28 +222,28 @@ def test_the_person_says_no(world: World, set_up: SetUp, browser: Browser) -> No
 
 @pytest.mark.parametrize("use", ["enforced", "optional"])
 def test_passwords_where_the_provider_is_the_only_way_in(
-    world: World, set_up: SetUp, browser: Browser, use: str
+    world: World, set_up: SetUp, visitor: Browser, use: str
 ) -> None:
     set_up(world.contoso, use=use)
     enforced = use == "enforced"
-    right = browser.client.post(LOGIN, {"login": "bob@contoso.example", "password": PASSWORD})
+    right = visitor.client.post(LOGIN, {"login": "bob@contoso.example", "password": PASSWORD})
     assert right.status_code == (200 if enforced else 302)
     if not enforced:
         return
-    wrong = browser.client.post(LOGIN, {"login": "bob@contoso.example", "password": "not this one"})
-    admin = browser.client.post(LOGIN, {"login": "alice@contoso.example", "password": "not this one"})
+    wrong = visitor.client.post(LOGIN, {"login": "bob@contoso.example", "password": "not this one"})
+    admin = visitor.client.post(LOGIN, {"login": "alice@contoso.example", "password": "not this one"})
     for refused in (right, wrong, admin):
         assert "signs in with Contoso Login" in words_of(refused)
     alias = world.person("bob")
     EmailAddress.objects.create(user=alias, email="bob@private.example", verified=True)
-    by_alias = browser.client.post(LOGIN, {"login": "bob@private.example", "password": PASSWORD})
-    assert by_alias.status_code == 200 and browser.who() == ""
+    by_alias = visitor.client.post(LOGIN, {"login": "bob@private.example", "password": PASSWORD})
+    assert by_alias.status_code == 200 and visitor.who() == ""
     for path in ("/accounts/signup/", "/accounts/password/reset/"):
-        answer = browser.client.post(path, {"email": "bob@contoso.example", "password1": PASSWORD})
+        answer = visitor.client.post(path, {"email": "bob@contoso.example", "password1": PASSWORD})
         assert answer.status_code == 200 and "signs in with Contoso Login" in words_of(answer)
     # The way back in when the provider is out of order, in the log.
-    let_in = browser.client.post(LOGIN, {"login": "alice@contoso.example", "password": PASSWORD})
-    assert let_in.status_code == 302 and browser.who() == "alice@contoso.example"
+    let_in = visitor.client.post(LOGIN, {"login": "alice@contoso.example", "password": PASSWORD})
+    assert let_in.status_code == 302 and visitor.who() == "alice@contoso.example"
     assert AdminEvent.objects.filter(action="SignInBesideSignOn", actor="alice@contoso.example").count() == 1
     assert (
         Browser().client.post(LOGIN, {"login": "dave@fabrikam.example", "password": PASSWORD}).status_code
@@ -251,33 +251,33 @@ def test_passwords_where_the_provider_is_the_only_way_in(
     )
 
 
-def test_optional_offers_both(world: World, set_up: SetUp, browser: Browser) -> None:
+def test_optional_offers_both(world: World, set_up: SetUp, visitor: Browser) -> None:
     set_up(world.contoso)
-    page = words_of(browser.enter_address("bob@contoso.example"))
+    page = words_of(visitor.enter_address("bob@contoso.example"))
     assert "Continue with Contoso Login" in page and "Password" in page
-    other = words_of(browser.enter_address("dave@fabrikam.example"))
+    other = words_of(visitor.enter_address("dave@fabrikam.example"))
     assert "Contoso" not in other and "Password" in other
 
 
 def test_the_test_of_an_admin_changes_nothing(
-    world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
 ) -> None:
     provider = set_up(world.contoso, use="off")
-    browser.client.force_login(world.person("alice"), backend=BACKEND)
+    visitor.client.force_login(world.person("alice"), backend=BACKEND)
     openid.knows("test-1", email="never@contoso.example", department="Sales")
 
     def try_it(subject: str) -> str:
-        assert browser.client.post("/settings/sign-in/test/").status_code == 200
-        done = browser.come_back(openid.sign_in(browser.leave(world.contoso), subject))
+        assert visitor.client.post("/settings/sign-in/test/").status_code == 200
+        done = visitor.come_back(openid.sign_in(visitor.leave(world.contoso), subject))
         assert done["Location"] == "/settings/sign-in/"
-        return words_of(browser.client.get("/settings/sign-in/"))
+        return words_of(visitor.client.get("/settings/sign-in/"))
 
     page = try_it("test-1")
     assert "never@contoso.example would be signed in" in page and "An account would be made" in page
     assert (
         not User.objects.filter(email="never@contoso.example").exists() and not SocialAccount.objects.exists()
     )
-    assert browser.who() == "alice@contoso.example"
+    assert visitor.who() == "alice@contoso.example"
     provider.refresh_from_db()
     assert provider.tested_at is not None
     openid.knows("test-2", email="never@fabrikam.example")
@@ -321,9 +321,9 @@ def test_the_secret_is_sealed_and_goes_to_its_own_provider_only(world: World, se
         set_up(world.contoso, client_secret="")
 
 
-def test_signing_out_there_too(world: World, set_up: SetUp, openid: OpenIDProvider, browser: Browser) -> None:
+def test_signing_out_there_too(world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser) -> None:
     set_up(world.contoso)
     openid.knows("bob-6", email="bob@contoso.example")
-    walk(browser, openid, world.contoso, "bob@contoso.example", "bob-6")
-    page = browser.client.post("/accounts/logout/").content.decode()
-    assert f"{openid.issuer}/oauth2/end_session?id_token_hint=" in page and browser.who() == ""
+    walk(visitor, openid, world.contoso, "bob@contoso.example", "bob-6")
+    page = visitor.client.post("/accounts/logout/").content.decode()
+    assert f"{openid.issuer}/oauth2/end_session?id_token_hint=" in page and visitor.who() == ""
