@@ -1,6 +1,7 @@
 """The JSON API ``/api/v1/``: documents, templates, people, keys, logs, the organization."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import BinaryIO
 from uuid import UUID
@@ -80,6 +81,20 @@ class Administration:
     def deactivate(self) -> "Record":
         return self._post("/organization/deactivate/")
 
+    def identity_provider(self) -> "Record":
+        return self._get("/identity-provider/")
+
+    def set_identity_provider(self, setup: Mapping[str, object]) -> "Record":
+        path = "/identity-provider/"
+        return Record(self._transport.send_json("PUT", API + path, dict(setup)), path)
+
+    def use_identity_provider(self, use: str) -> "Record":
+        path = "/identity-provider/"
+        return Record(self._transport.send_json("PATCH", API + path, {"use": use}), path)
+
+    def remove_identity_provider(self) -> None:
+        self._transport.send_json("DELETE", f"{API}/identity-provider/")
+
     def keys(self) -> Iterator["Record"]:
         return self._pages("/keys/")
 
@@ -100,6 +115,30 @@ class Administration:
 
     def download_log(self, day: date, target: BinaryIO) -> int:
         return self._transport.download(f"{API}/logs/usage/{day.isoformat()}/", target)
+
+    def records(self, path: str, params: Mapping[str, str] | None = None) -> Iterator["Record"]:
+        """All rows of a list, whether the server pages it or not."""
+        return self._pages(path, params)
+
+    def record(self, path: str) -> "Record":
+        return self._get(path)
+
+    def create(self, path: str, body: Mapping[str, object]) -> "Record":
+        """Create something, once, however often the connection fails on the way."""
+        with _usage_for_bad_requests():
+            return Record(self._transport.create_json(API + path, dict(body)), path)
+
+    def post(self, path: str) -> "Record":
+        return self._post(path)
+
+    def change(self, method: str, path: str, body: Mapping[str, object]) -> "Record":
+        """PUT or PATCH."""
+        with _usage_for_bad_requests():
+            return Record(self._transport.send_json(method, API + path, dict(body)), path)
+
+    def remove(self, path: str) -> None:
+        with _usage_for_bad_requests():
+            self._transport.send_json("DELETE", API + path)
 
     def _get(self, path: str) -> "Record":
         return Record(self._transport.get_json(API + path), path)
@@ -168,6 +207,17 @@ class Record(Answer):
         """A time in the local zone, to the minute; empty when absent."""
         moment = self.optional_moment(name)
         return local_time(moment) if moment else ""
+
+
+@contextmanager
+def _usage_for_bad_requests() -> Iterator[None]:
+    """What the server does not take as asked is the caller's to correct."""
+    try:
+        yield
+    except RefusalError as refusal:
+        if refusal.status in (400, 404, 409):
+            refusal.exit_code = Exit.USAGE
+        raise
 
 
 def _unknown_document(refusal: RefusalError) -> RefusalError:

@@ -14,6 +14,9 @@ from keys.errors import KeyCustodyError
 from licensing.authentication import challenge
 from licensing.errors import DeviceError, ServerFaultError
 from tenants.changes import ChangeRefusedError
+from tenants.fetching import FetchError
+from tenants.provider_metadata import MetadataError
+from tenants.sso import SignOnSettingsError
 
 
 class Conflict(exceptions.APIException):
@@ -29,7 +32,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return _answer(400, error.log_name, str(error))
     if isinstance(error, (KeyCustodyError, OrganizationError)):
         return _answer(409, error.code, str(error))
-    if isinstance(error, ChangeRefusedError):
+    if isinstance(error, (ChangeRefusedError, SignOnSettingsError, MetadataError, FetchError)):
         return _answer(409, error.code, str(error))
     if isinstance(error, IdempotencyError):
         response = _answer(error.status, error.code, str(error))

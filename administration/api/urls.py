@@ -4,7 +4,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from administration import schema
-from administration.api import documents, domains, logs, views
+from administration.api import documents, domains, logs, powers, sign_on, views
 
 __all__ = ["schema"]  # imported to be known to drf-spectacular
 app_name = "api"
@@ -21,6 +21,23 @@ urlpatterns = [
     path("templates/<uuid:pk>/", views.TemplateView.as_view(), name="template"),
     path("people/", views.PeopleView.as_view(), name="people"),
     path("groups/", views.GroupsView.as_view(), name="groups"),
+    path("roles/", powers.RolesView.as_view(), name="roles"),
+    path("roles/<uuid:role_id>/", powers.RoleView.as_view(), name="role"),
+    path("super-users/", powers.SuperUsersView.as_view(), name="super-users"),
+    path("super-users/feature/", powers.SuperUserFeatureView.as_view(), name="super-user-feature"),
+    path("super-users/<uuid:appointment_id>/", powers.SuperUserView.as_view(), name="super-user"),
+    path(
+        "super-users/<uuid:appointment_id>/approve/",
+        powers.ApproveSuperUserView.as_view(),
+        name="approve-super-user",
+    ),
+    path("onboarding/", powers.OnboardingView.as_view(), name="onboarding"),
+    path("services/", powers.ServicesView.as_view(), name="services"),
+    path("services/<uuid:service_id>/", powers.ServiceView.as_view(), name="service"),
+    path("services/<uuid:service_id>/rotate/", powers.RotateServiceView.as_view(), name="rotate-service"),
+    path("devices/", powers.DevicesView.as_view(), name="devices"),
+    path("devices/<slug:program>/", powers.DeviceView.as_view(), name="device"),
+    path("identity-provider/", sign_on.IdentityProviderView.as_view(), name="identity-provider"),
     path("keys/", views.KeysView.as_view(), name="keys"),
     path("keys/roll/", views.RollKeyView.as_view(), name="roll-key"),
     path("keys/<uuid:pk>/", views.KeyView.as_view(), name="key"),

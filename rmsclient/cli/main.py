@@ -9,7 +9,7 @@ from types import FrameType
 
 from rms.errors import FormatError
 from rmsclient import __version__
-from rmsclient.cli import account, administrate, documents, keys, logs, protect, read
+from rmsclient.cli import account, administrate, documents, keys, logs, powers, protect, read, sign_on
 from rmsclient.cli.context import CommandGroup, CommandParser, Context
 from rmsclient.cli.output import Output
 from rmsclient.connection import Connections
@@ -47,8 +47,10 @@ def build_parser() -> CommandParser:
     documents.register(group)
     admin = group.subgroup("admin", "administer the organization")
     administrate.register(admin)
+    powers.register(admin)
     keys.register(admin)
     logs.register(admin)
+    sign_on.register(admin)
     return parser
 
 

@@ -24,9 +24,12 @@ STRANGERS = ("mallory", "dave", "erin")
 METHODS = ("get", "post", "put", "patch", "delete")
 # Not ours to test object by object: operators' own pages, allauth's token pages, static text for any organization.
 EXCUSED = {
+    "invitation/<str:token>": "whoever holds the secret of the link may see it: tests/portal/test_people_pages.py",
     "operator/": "Django admin: only operators of the installation get in",
     "accounts/": "allauth: its keys belong to one sign-in and are tested there",
     "t/<uuid:tenant_id>/_wmcs": "the same text for every organization, known or not",
+    "organization/invitation/": "a secret from a mail; it names no organization's object",
+    "t/<uuid:tenant_id>/scim": "answers no person's token or session; tests/administration/test_scim.py tries other tenants' tokens",
     "^my/": "device endpoints take no object in the address",
 }
 
@@ -61,9 +64,11 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
         "content_id": lambda route: document.content_id,
         "template_id": lambda route: template.id,
         "person_id": lambda route: world.person("bob").id,
+        "invitation_id": lambda route: (
+            invite(world.contoso, "new@contoso.example", actor=Actor.of(world.person("alice"))).id
+        ),
         "group_id": lambda route: group.id,
         "domain_id": lambda route: VerifiedDomain.objects.for_tenant(world.contoso).get().id,
-        "token": lambda route: "a-secret-from-a-mail",
         "pk": by_route,
         "day": lambda route: dt.datetime.now(dt.UTC).date(),
     }

@@ -90,7 +90,7 @@ def stub_server():
                 pass  # the client has had enough, which is what the test is about
 
         do_GET = handle_any  # noqa: N815 - the names are those of http.server
-        do_POST = handle_any  # noqa: N815
+        do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
         def log_message(self, *args):
             pass

@@ -1,0 +1,244 @@
+"""SAML 2.0 against a provider in a process of its own, honest and hostile."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from allauth.socialaccount.models import SocialAccount
+
+from tenants import sso
+from tenants.models import IdentityProvider, Tenant
+from tests.conftest import World
+from tests.operations.running_server import ROOT, free_port
+from tests.sign_on.conftest import BACKEND, Browser, SetUp, wait_for, words_of
+
+pytestmark = pytest.mark.django_db
+SHA1_REASONS = ("weak_signature", "bad_signature")  # which one depends on whether libxmlsec still knows SHA-1
+
+
+@dataclass
+class SamlProvider:
+    base: str
+
+    def respond(self, request: str, **wish: Any) -> dict[str, str]:
+        """What the provider has the browser post, for the request that the address `request` carries."""
+        answer = httpx.post(request, json=wish, timeout=30)
+        answer.raise_for_status()
+        form: dict[str, str] = answer.json()
+        return form
+
+    def roll(self, *, path: str = "roll", in_secret: bool = False) -> None:
+        httpx.post(f"{self.base}/{path}", json={"in_secret": in_secret}, timeout=30).raise_for_status()
+
+    @property
+    def metadata(self) -> bytes:
+        return httpx.get(f"{self.base}/metadata").content
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sign_on.saml_provider", str(port)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        wait_for(f"{base}/metadata", process)
+        yield base
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture
+def saml(running: str) -> SamlProvider:
+    provider = SamlProvider(running)
+    provider.roll()
+    return provider
+
+
+@pytest.fixture
+def connect(set_up: SetUp, saml: SamlProvider) -> SetUp:
+    def make(tenant: Tenant, **more: Any) -> IdentityProvider:
+        given = {"kind": "saml", "metadata_url": f"{saml.base}/metadata", "client_secret": "", **more}
+        return set_up(tenant, **given)
+
+    return make
+
+
+def post(visitor: Browser, form: dict[str, str]) -> Any:
+    """The browser posts across sites, hence without our cookie, and follows the redirect with it."""
+    answer = Browser().client.post(urlsplit(form["acs"]).path, {"SAMLResponse": form["SAMLResponse"]})
+    return visitor.client.get(answer["Location"]) if answer.status_code == 302 else answer
+
+
+def walk(visitor: Browser, saml: SamlProvider, tenant: Tenant, **wish: Any) -> Any:
+    visitor.enter_address(
+        "bob@contoso.example" if tenant.slug == "contoso" else "dave@fabrikam.example", "/documents/"
+    )
+    return post(visitor, saml.respond(visitor.leave(tenant), **wish))
+
+
+def last_reason(tenant: Tenant) -> str:
+    return str(sso.find_provider(tenant).last_error)
+
+
+def test_a_person_signs_in_once(world: World, connect: SetUp, saml: SamlProvider, visitor: Browser) -> None:
+    provider = connect(world.contoso, use="enforced")
+    assert provider.settings["certificates"][0]["subject"] == "CN=Test IdP"
+    visitor.enter_address("bob@contoso.example", "/documents/")
+    form = saml.respond(visitor.leave(world.contoso), subject="b-1", address="bob@contoso.example")
+    done = post(visitor, form)
+    assert (done.status_code, done["Location"]) == (302, "/documents/")
+    assert visitor.who() == "bob@contoso.example"
+    assert SocialAccount.objects.get(user=world.person("bob")).uid == "b-1"
+    for other in (visitor, Browser()):
+        other.client.logout()
+        assert post(other, form).status_code == 403 and other.who() == ""
+    assert last_reason(world.contoso) == "replayed"
+
+
+def test_an_answer_stolen_from_another_session_is_worth_nothing(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    """The response around the assertion is not signed: writing another request's id into it must not help."""
+    connect(world.contoso)
+    visitor.enter_address("bob@contoso.example")
+    thief = Browser()
+    thief.enter_address("bob@contoso.example")
+    own = saml.respond(thief.leave(world.contoso), subject="t", address="bob@contoso.example")
+    import base64
+    import re
+
+    own_id = re.search(r'InResponseTo="([^"]+)"', base64.b64decode(own["SAMLResponse"]).decode()).group(1)
+    stolen = saml.respond(visitor.leave(world.contoso), subject="b-1", address="bob@contoso.example")
+    text = base64.b64decode(stolen["SAMLResponse"]).decode()
+    victim_id = re.search(r'InResponseTo="([^"]+)"', text).group(1)
+    around, sign, assertion = text.partition("<saml:Assertion")
+    forged = around.replace(victim_id, own_id) + sign + assertion
+    stolen["SAMLResponse"] = base64.b64encode(forged.encode()).decode()
+    assert post(thief, stolen).status_code == 403 and thief.who() == ""
+
+
+@pytest.mark.parametrize(
+    ("wish", "reasons"),
+    [
+        ({"unsigned": True}, ("unsigned",)),
+        ({"sha1": True}, SHA1_REASONS),
+        ({"tamper": ("bob@contoso.example", "alice@contoso.example")}, ("bad_signature",)),
+        ({"audience": "https://another.example/metadata"}, ("wrong_audience",)),
+        ({"audience": None}, ("wrong_audience",)),
+        ({"issuer": "https://another.example/metadata"}, ("wrong_issuer",)),
+        ({"skew": -3600}, ("wrong_time",)),
+        ({"skew": 3600}, ("wrong_time",)),
+        ({"unsolicited": True}, ("unsolicited",)),
+        ({"status": "urn:oasis:names:tc:SAML:2.0:status:Responder"}, ("refused_there",)),
+        ({"address": ""}, ("address_missing",)),
+        ({"address": "alice@fabrikam.example"}, ("address_outside: alice@fabrikam.example",)),
+    ],
+)
+def test_wrong_answers(
+    world: World,
+    connect: SetUp,
+    saml: SamlProvider,
+    visitor: Browser,
+    wish: dict[str, Any],
+    reasons: tuple[str, ...],
+) -> None:
+    connect(world.contoso)
+    answer = walk(
+        visitor, saml, world.contoso, **{"subject": "b-1", "address": "bob@contoso.example", **wish}
+    )
+    assert answer.status_code == 403 and visitor.who() == ""
+    assert last_reason(world.contoso).startswith(reasons)
+    assert not SocialAccount.objects.exists()
+
+
+def test_clocks_may_differ_a_little(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    connect(world.contoso)
+    assert (
+        walk(visitor, saml, world.contoso, subject="b", address="bob@contoso.example", skew=90).status_code
+        == 302
+    )
+
+
+def test_a_hostile_organization_does_not_get_into_another(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    connect(world.fabrikam)
+    answer = walk(visitor, saml, world.fabrikam, subject="m", address="alice@contoso.example")
+    assert answer.status_code == 403 and "alice" not in words_of(answer) and visitor.who() == ""
+    assert last_reason(world.fabrikam) == "address_outside: alice@contoso.example"
+    # Contoso trusts the same program: what was signed for Fabrikam is not for it.
+    connect(world.contoso)
+    visitor.enter_address("dave@fabrikam.example")
+    form = saml.respond(visitor.leave(world.fabrikam), subject="m", address="alice@contoso.example")
+    form["acs"] = form["acs"].replace(str(world.fabrikam.id), str(world.contoso.id))
+    assert post(visitor, form).status_code == 403 and visitor.who() == ""
+    assert last_reason(world.contoso) == "wrong_audience"
+
+
+def test_a_new_certificate_is_found_in_the_metadata(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    provider = connect(world.contoso)
+    saml.roll()
+    claim = {"subject": "b", "address": "bob@contoso.example"}
+    # Read a moment ago, so it is not read again yet: an anonymous answer cannot make us fetch all the time.
+    assert walk(visitor, saml, world.contoso, **claim).status_code == 403
+    assert last_reason(world.contoso) == "bad_signature"
+    read_long_ago(provider)
+    assert walk(visitor, saml, world.contoso, **claim).status_code == 302
+    # A key that is nowhere published stays refused.
+    saml.roll(in_secret=True)
+    read_long_ago(sso.find_provider(world.contoso))
+    assert walk(Browser(), saml, world.contoso, **claim).status_code == 403
+    assert last_reason(world.contoso) == "bad_signature"
+
+
+def read_long_ago(provider: IdentityProvider) -> None:
+    then = {**provider.settings, "read_at": "2026-01-01T00:00:00+00:00"}
+    IdentityProvider.objects.filter(id=provider.id).update(settings=then)
+
+
+def test_an_expired_certificate(world: World, connect: SetUp, saml: SamlProvider, visitor: Browser) -> None:
+    saml.roll(path="expire")
+    connect(world.contoso, metadata=saml.metadata, metadata_url="")
+    visitor.enter_address("bob@contoso.example")
+    refused = visitor.client.get(f"/accounts/sso/{world.contoso.id}/start/")
+    assert refused.status_code == 403
+    assert last_reason(world.contoso).startswith("certificate_expired: 20")
+    visitor.client.force_login(world.person("alice"), backend=BACKEND)
+    page = words_of(visitor.client.get("/settings/sign-in/"))
+    assert (
+        "All certificates of the identity provider have expired" in page
+        and "A certificate has expired" in page
+    )
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "PGE+", "not base64 at all", "x" * 300_000])
+def test_rubbish(world: World, connect: SetUp, visitor: Browser, text: str) -> None:
+    connect(world.contoso)
+    answer = visitor.client.post(f"/accounts/sso/{world.contoso.id}/acs/", {"SAMLResponse": text})
+    assert answer.status_code == 403 and last_reason(world.contoso).startswith("malformed")
+
+
+def test_xml_with_entities_is_not_read(
+    world: World, connect: SetUp, saml: SamlProvider, set_up: SetUp
+) -> None:
+    bomb = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + saml.metadata.replace(b"/sso", b"/&x;")
+    with pytest.raises(sso.MetadataError):
+        connect(world.contoso, metadata=bomb, metadata_url="")
+
+
+def test_our_metadata_is_the_same_for_everybody(world: World, visitor: Browser) -> None:
+    answer = visitor.client.get(f"/accounts/sso/{world.contoso.id}/metadata/")
+    assert answer.status_code == 200 and b"AssertionConsumerService" in answer.content
+    assert str(world.contoso.id).encode() in answer.content
