@@ -1,6 +1,7 @@
 """The clients of the token provider: our own command, and services that act for an organization."""
 
 import secrets
+import uuid
 
 from allauth.idp.oidc.models import Client
 from django.contrib.auth.hashers import make_password
@@ -43,7 +44,9 @@ def command_line_client() -> Client:
     return client
 
 
-def create_service(tenant: Tenant, name: str, scopes: set[str], *, actor: str) -> tuple[str, str]:
+def create_service(
+    tenant: Tenant, name: str, scopes: set[str], *, actor: str, actor_id: uuid.UUID | None = None
+) -> tuple[str, str]:
     """A service principal of `tenant`: its client id and secret; the secret is stored as a hash and never seen again.
 
     Raises `ServiceError` when the name is taken.
@@ -65,7 +68,7 @@ def create_service(tenant: Tenant, name: str, scopes: set[str], *, actor: str) -
             record_admin(
                 tenant_id=tenant.id,
                 actor=actor,
-                actor_id=None,
+                actor_id=actor_id,
                 action="CreateService",
                 target=name,
                 target_id=service.id,
