@@ -67,6 +67,8 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.socialaccount.providers.saml",
+    "allauth.mfa",
+    "allauth.usersessions",
     "allauth.idp.oidc",
     "audit",
     "tenants",
@@ -91,6 +93,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "portal.guests.GuestMiddleware",
+    "portal.factors.FactorMiddleware",
+    "portal.sessions.SeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.zones.PersonZoneMiddleware",
 ]
@@ -168,6 +172,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
     "aggregate-usage": {"task": "audit.aggregate_usage", "schedule": 20.0, "options": {"expires": 20}},
     "continue-key-rollovers": {"task": "keys.continue_rollovers", "schedule": 5.0, "options": {"expires": 5}},
+    "continue-removals": {
+        "task": "administration.continue_removals",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "make-exports": {"task": "administration.make_exports", "schedule": 10.0, "options": {"expires": 10}},
     "check-domains": {
         "task": "tenants.check_domains",
         "schedule": crontab(minute="*/10"),
@@ -257,6 +267,21 @@ SOCIALACCOUNT_ADAPTER = "portal.sign_on.SignOnAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
 # Networks inside of which an organization's identity provider may stand, by http too; empty: none.
 INTERNAL_NETWORKS_ALLOWED = environment.networks("INTERNAL_NETWORKS_ALLOWED")
+# Passwords are slowed by portal.brute_force; this is left for what is allauth's own.
+ACCOUNT_RATE_LIMITS = {"login_failed": "60/m/ip"}
+MFA_ADAPTER = "portal.factors.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Rightskeep"
+MFA_TOTP_TOLERANCE = 1
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+MFA_FORMS = {
+    "authenticate": "portal.forms.factors.AuthenticateForm",
+    "reauthenticate": "portal.forms.factors.ReauthenticateForm",
+    "activate_totp": "portal.forms.factors.ActivateTOTPForm",
+    "add_webauthn": "portal.forms.factors.AddPasskeyForm",
+    "edit_webauthn": "portal.forms.factors.RenamePasskeyForm",
+}
 IDP_OIDC_ADAPTER = "portal.accounts.DeviceTokenAdapter"
 IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 3600
 IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=90).total_seconds())

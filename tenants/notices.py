@@ -1,5 +1,7 @@
 """What the administrators of an organization are told by mail, in the transaction of what it is about."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db.models import Q
 from django.utils.functional import Promise
@@ -11,10 +13,8 @@ from tenants.outbox import tell
 def administrators_of(tenant: Tenant) -> list[User]:
     """The active global administrators, by themselves or by a group, in the order of their addresses."""
     assignments = RoleAssignment.objects.for_tenant(tenant).filter(role=RoleAssignment.Role.GLOBAL_ADMIN)
-    people = {user_id for user_id, _ in assignments.values_list("user_id", "group_id") if user_id}
-    groups = _with_nested(
-        {group_id for _, group_id in assignments.values_list("user_id", "group_id") if group_id}
-    )
+    people = assignments.filter(user__isnull=False).values("user_id")
+    groups = _with_nested(set(assignments.filter(group__isnull=False).values_list("group", flat=True)))
     by_group = GroupMember.objects.filter(group_id__in=groups).values("user_id")
     found = User.objects.for_tenant(tenant).filter(Q(id__in=people) | Q(id__in=by_group), is_active=True)
     return list(found.order_by("email"))
@@ -33,7 +33,7 @@ def tell_administrators(
     return people
 
 
-def _with_nested(groups: "set[object]") -> "set[object]":
+def _with_nested(groups: set[Any]) -> set[Any]:
     """The groups and every group inside them, each visited once."""
     found, new = set(groups), set(groups)
     while new:

@@ -14,6 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from keys.models import KeyVersion
 from policies.models import PolicyTemplate
+from tenants.changes import Actor
+from tenants.invitations import invite
 from tenants.models import Group, VerifiedDomain
 from tests.conftest import Device, World, make_token
 from tracking.models import Document
