@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.idp.oidc.adapter import DefaultOIDCAdapter
 from allauth.idp.oidc.internal.private_keys import filter_keys
 from allauth.idp.oidc.models import PrivateKey
@@ -12,8 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from keys.custody import oidc_signing_key
 from portal import sign_on
+from portal.access import is_fresh
+from portal.brute_force import guess_for, too_many
 from tenants.freshness import FactCache
 from tenants.sso import enforced_for, note_sign_in_beside
+from tenants.throttle import TooManyTriesError
 from tenants.tokens import hash_token
 
 _signing_key: FactCache = FactCache(1)
@@ -31,6 +35,20 @@ class AccountAdapter(DefaultAccountAdapter):
             return bool(super().is_safe_url(url))
         except ValueError:
             return False
+
+    def pre_authenticate(self, request: Any, **credentials: Any) -> None:
+        """Count the guess before the password is looked at; the account itself is never locked."""
+        try:
+            self._guess = guess_for(request, "password", str(credentials.get("email") or ""))
+        except TooManyTriesError as error:
+            raise ImmediateHttpResponse(too_many(request, error)) from error
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        self._guess.was_right()
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Not of somebody who proved themselves minutes ago, as by signing in."""
+        return bool(super().is_reauthentication_required(app=app, **kwargs)) and not is_fresh(self.request)
 
     def pre_login(self, request: Any, user: Any, **login: Any) -> HttpResponse | None:
         """Whoever has to sign in at their organization's identity provider is led there, whatever way they came."""

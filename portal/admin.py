@@ -5,7 +5,9 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client, Token
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import Group
@@ -23,6 +25,8 @@ for model in (
     SocialAccount,
     SocialApp,  # none is ever stored: identity providers are `tenants.IdentityProvider`
     SocialToken,
+    Authenticator,
+    UserSession,
 ):  # permission groups are not used: operators may look at everything
     admin.site.unregister(model)
 
@@ -72,3 +76,28 @@ class TokenAdmin(ReadOnlyAdmin):
     id_fields = ("user_id",)
     ordering = ("-id",)
     fields = ("user", "client", "type", "scopes", "created_at", "expires_at")
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnlyAdmin):
+    """Second factors without what makes them work."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("^user__email",)
+    id_fields = ("user_id",)
+    ordering = ("-id",)
+    fields = ("user", "type", "created_at", "last_used_at")
+
+
+@admin.register(UserSession)
+class UserSessionAdmin(ReadOnlyAdmin):
+    """Browsers without the keys of their sessions."""
+
+    list_display = ("user", "ip", "created_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("^user__email", "=ip")
+    id_fields = ("user_id",)
+    ordering = ("-id",)
+    fields = ("user", "ip", "user_agent", "created_at", "last_seen_at")

@@ -29,6 +29,13 @@ def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     return render(request, "errors/csrf.html", status=403)
 
 
+def too_many_requests(request: HttpRequest) -> HttpResponse:
+    """429 of the sign-in library's own limits, which are per minute."""
+    response = render(request, "errors/429.html", {"minutes": 1}, status=429)
+    response.headers["Retry-After"] = "60"
+    return response
+
+
 def broken(request: HttpRequest) -> HttpResponse:
     """500: drawn without context, that is without the database, which may be what is broken."""
     return HttpResponse(render_to_string("errors/500.html"), status=500)

@@ -1,6 +1,5 @@
 """Reading without an account: address, code by mail, in. The code belongs to the browser that asked for it."""
 
-import hmac
 import time
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,8 +11,6 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.signals import user_logged_in
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +27,6 @@ from tenants import guests
 from tenants.models import User
 from tenants.throttle import TooManyTriesError
 
-_ASKED: Final = "guest_code"
 _UNTIL: Final = "guest_until"
 _SESSION_SECONDS: Final = 12 * 3600
 _SECONDS: Final = guests.CODE_MINUTES * 60
@@ -57,7 +53,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         return too_many(request, error)
     with transaction.atomic():
         digest = guests.send_code(address)
-    request.session[_ASKED] = {
+    request.session[guests.ASKED] = {
         "address": address,
         "hash": digest,
         "until": time.time() + _SECONDS,
@@ -73,13 +69,13 @@ def confirm(request: HttpRequest) -> HttpResponse:
     """Enter the code. It is looked at five times at most, and used up by the first right answer."""
     if request.user.is_authenticated:
         return redirect("open")
-    asked = request.session.get(_ASKED)
+    asked = request.session.get(guests.ASKED)
     if not asked:
         return redirect("guest")
     form = GuestCodeForm(request.POST or None)
     context = {"form": form, "address": asked["address"], "minutes": guests.CODE_MINUTES}
     if request.method == "POST" and form.is_valid():
-        left = _use_try(request, form.cleaned_data["code"])
+        left = guests.use_try(request.session.session_key or "", form.cleaned_data["code"])
         if left is None:
             return _let_in(request, asked)
         if left <= 0:
@@ -89,29 +85,8 @@ def confirm(request: HttpRequest) -> HttpResponse:
     return render(request, "account/guest_code.html", context, status=400 if form.errors else 200)
 
 
-def _use_try(request: HttpRequest, code: str, *, now: float | None = None) -> int | None:
-    """None when `code` is right; else how many tries are left. Under a lock, or many at once would share one try.
-
-    The stored session is changed, not the one of this request: that would be written back later, over others' tries.
-    """
-    now = time.time() if now is None else now
-    with transaction.atomic():
-        row = Session.objects.select_for_update().filter(session_key=request.session.session_key).first()
-        data = row.get_decoded() if row is not None else {}
-        asked = data.get(_ASKED)
-        if row is None or not asked or asked["tries"] < 1 or asked["until"] <= now:
-            return 0
-        asked["tries"] -= 1
-        right = hmac.compare_digest(asked["hash"], guests.hash_code(asked["address"], code))
-        if right:
-            del data[_ASKED]
-        row.session_data = SessionStore().encode(data)
-        row.save(update_fields=["session_data"])
-    return None if right else int(asked["tries"])
-
-
 def _let_in(request: HttpRequest, asked: dict[str, Any]) -> HttpResponse:
-    request.session.pop(_ASKED, None)
+    request.session.pop(guests.ASKED, None)
     try:
         guest = guests.admit(asked["address"])
     except guests.NotForGuestsError:

@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from administration.models import Removal
+from administration.removal import pending_of
 from portal.preferences import theme_of
 from tenants.membership import ADMINISTER, MANAGE_KEYS, READ_KEYS, READ_LOGS, READ_PEOPLE, may
 from tenants.models import Tenant, User
@@ -67,6 +69,8 @@ SETTINGS = (
     Place(_("Organization"), "settings", "settings", (ADMINISTER,)),
     Place(_("Domains"), "domains", "globe", (ADMINISTER,)),
     Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),
+    Place(_("Security"), "security_settings", "fingerprint-pattern", (ADMINISTER,)),
+    Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),
 )
 
 
@@ -85,6 +89,15 @@ class Frame:
     @cached_property
     def tenant(self) -> Tenant | None:
         return self.person.tenant if self.person else None
+
+    @cached_property
+    def removal(self) -> Removal | None:
+        """The deletion that this person's organization awaits."""
+        return pending_of(self.tenant) if self.tenant else None
+
+    @cached_property
+    def may_cancel_removal(self) -> bool:
+        return self.person is not None and may(self.person, ADMINISTER)
 
     @cached_property
     def navigation(self) -> list[tuple[Promise | str, list[Item]]]:

@@ -4,11 +4,15 @@ A code never takes the place of a proper sign-in: not for an address in a domain
 not for one whose person has an account. Otherwise it would lead around single sign-on, second factors and suspension.
 """
 
+import hmac
 import secrets
+import time
 from typing import Final
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +26,8 @@ from tenants.tokens import hash_token
 
 CODE_MINUTES: Final = 10
 TRIES: Final = 5
+# Under this name a session keeps what was asked for: address, hash of the code, until when (epoch), tries left.
+ASKED: Final = "guest_code"
 _running: FactCache = FactCache(5_000)
 
 
@@ -47,6 +53,28 @@ def send_code(address: str) -> str:
 def hash_code(address: str, code: str) -> str:
     """What is kept of a code: useless without the pepper, and for another address."""
     return hash_token(f"guest:{address.strip().lower()}:{''.join(code.split())}")
+
+
+def use_try(session_key: str, code: str, *, now: float | None = None) -> int | None:
+    """None when `code` is the one this session asked for, which uses it up; else how many tries are left.
+
+    Under a lock, or many at once would share one try. The stored session is changed, not that of the request: that
+    would be written back later, over the tries of others.
+    """
+    now = time.time() if now is None else now
+    with transaction.atomic():
+        row = Session.objects.select_for_update().filter(session_key=session_key).first()
+        data = row.get_decoded() if row is not None else {}
+        asked = data.get(ASKED)
+        if row is None or not asked or asked["tries"] < 1 or asked["until"] <= now:
+            return 0
+        asked["tries"] -= 1
+        right = hmac.compare_digest(asked["hash"], hash_code(asked["address"], code))
+        if right:
+            del data[ASKED]
+        row.session_data = SessionStore().encode(data)
+        row.save(update_fields=["session_data"])
+    return None if right else int(asked["tries"])
 
 
 def admit(address: str) -> User:

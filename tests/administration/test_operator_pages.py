@@ -7,6 +7,8 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.idp.oidc.models import Client as OidcClient
 from allauth.idp.oidc.models import Token
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.db import connection, models
 from django.test import Client
@@ -91,6 +93,10 @@ def rows(world: World, device: Any) -> None:
     )
     ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
     queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
+    Authenticator.objects.create(user=carol, type="totp", data={"secret": "a sealed secret of an app"})
+    UserSession.objects.create(
+        user=carol, ip="203.0.113.9", session_key="key-of-a-session", user_agent="curl/8"
+    )
     IdempotencyRecord.objects.create(
         tenant=world.contoso,
         person_id=carol.id,
@@ -115,6 +121,7 @@ def secrets_in_the_database() -> list[str]:
         for row in model.objects.all()
     ]
     secrets += ["a sealed client secret", b"a sealed client secret".hex(), "a code in a mail"]
+    secrets += ["a sealed secret of an app", "key-of-a-session"]
     secrets += ["hash-of-an-idempotency-key", "digest-of-a-request", "a kept answer"]
     for model in (KeyVersion, InstallationKey):
         for (blob,) in model._default_manager.values_list("sealed_private"):
