@@ -17,6 +17,7 @@ INTERFACES = sorted(
     for pattern in (
         "portal/**/*.py",
         "administration/api/**/*.py",
+        "administration/scim/**/*.py",
         "licensing/views.py",
         "licensing/discovery.py",
     )
