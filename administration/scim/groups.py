@@ -129,19 +129,12 @@ class Groups(Endpoint):
     def _members(self, groups: list[Group]) -> dict[uuid.UUID, list[dict[str, str]]]:
         ids, base, found = [group.id for group in groups], base_url(self.tenant), defaultdict(list)
         people = GroupMember.objects.filter(group_id__in=ids).order_by("id")
-        for group_id, user_id, name in people.values_list("group_id", "user_id", "user__name"):
-            found[group_id].append(
-                {"value": str(user_id), "$ref": f"{base}/Users/{user_id}", "type": "User", "display": name}
-            )
+        for group_id, user_id in people.values_list("group_id", "user_id"):
+            found[group_id].append({"value": str(user_id), "$ref": f"{base}/Users/{user_id}", "type": "User"})
         inner = GroupNesting.objects.filter(parent_id__in=ids).order_by("id")
-        for group_id, child_id, name in inner.values_list("parent_id", "child_id", "child__name"):
+        for group_id, child_id in inner.values_list("parent_id", "child_id"):
             found[group_id].append(
-                {
-                    "value": str(child_id),
-                    "$ref": f"{base}/Groups/{child_id}",
-                    "type": "Group",
-                    "display": name,
-                }
+                {"value": str(child_id), "$ref": f"{base}/Groups/{child_id}", "type": "Group"}
             )
         return found
 

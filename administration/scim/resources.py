@@ -67,7 +67,7 @@ class User(Resource[Any]):
 
 
 class Member(ComplexAttribute):
-    """A person or a group in a group; `display` is what that one is called, and not for the group to say"""
+    """A person or a group in a group"""
 
     value: Annotated[str | None, Mutability.immutable, CaseExact.true] = None
     ref: Annotated[
@@ -75,7 +75,6 @@ class Member(ComplexAttribute):
         Mutability.immutable,
     ] = Field(None, serialization_alias="$ref", validation_alias="$ref")
     type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User", "Group"])
-    display: Annotated[str | None, Mutability.read_only] = None
 
 
 class Group(Resource[Any]):
