@@ -47,7 +47,7 @@ class AddressForm(forms.Form):
     login = forms.EmailField(
         label=_ADDRESS,
         max_length=254,
-        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True}),
+        widget=forms.EmailInput(attrs={"autocomplete": "username"}),
     )
 
 

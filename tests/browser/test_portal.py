@@ -75,7 +75,7 @@ def addresses(world: World, document: Document) -> list[str]:
     return [
         "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", f"/templates/{template.id}/",
         "/people/", f"/people/{world.person('carol').id}/", "/groups/", f"/groups/{group.id}/", "/keys/",
-        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/profile/", "/help/",
+        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/sign-in/", "/settings/sign-in/oidc/", "/settings/sign-in/saml/", "/profile/", "/help/",
         "/accounts/email/", "/accounts/password/change/",
         "/accounts/2fa/", "/accounts/2fa/totp/activate/", "/profile/sessions/", "/settings/security/",
         f"/people/{world.person('carol').id}/reset-factors/", "/identity/o/device", authorize(), "/design/", "/nothing/",
