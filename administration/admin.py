@@ -5,7 +5,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from administration.activation import activate_tenant, deactivate_tenant
-from administration.models import IdempotencyRecord
+from administration.models import IdempotencyRecord, OrganizationExport, Removal
 from audit.admin import ReadOnlyAdmin
 from keys.errors import KeyCustodyError
 from tenants.models import Tenant, User
@@ -13,6 +13,7 @@ from tenants.models import Tenant, User
 
 @admin.register(Tenant)
 class TenantAdmin(ReadOnlyAdmin):
+    owner = "id"
     list_display = ("name", "slug", "state", "onboarding", "super_users_enabled", "created_at")
     list_filter = ("state", "onboarding", "super_users_enabled")
     search_fields = ("name", "slug")
@@ -55,3 +56,21 @@ class IdempotencyRecordAdmin(ReadOnlyAdmin):
 def _operator(request: HttpRequest) -> User:
     assert isinstance(request.user, User)  # the admin lets nobody else in
     return request.user
+
+
+@admin.register(Removal)
+class RemovalAdmin(ReadOnlyAdmin):
+    owner = ""  # the organization may be gone, and its log with it
+    list_display = ("name", "requested_by", "requested_at", "due_at", "cancelled_at", "finished_at", "stage")
+    search_fields = ("name", "slug", "requested_by")
+    id_fields = ("id", "organization_id")
+    ordering = ("-requested_at",)
+
+
+@admin.register(OrganizationExport)
+class OrganizationExportAdmin(ReadOnlyAdmin):
+    list_display = ("tenant", "requested_by", "requested_at", "finished_at", "size", "attempts")
+    list_select_related = ("tenant",)
+    search_fields = ("^tenant__slug", "requested_by")
+    id_fields = ("id", "tenant_id")
+    ordering = ("-requested_at",)

@@ -36,6 +36,7 @@ class PolicyTemplateAdmin(ReadOnlyAdmin):
 
 @admin.register(TemplateVersion)
 class TemplateVersionAdmin(ReadOnlyAdmin):
+    owner = "template.tenant_id"
     list_display = ("template", "number", "modified_at", "expiry", "offline_days", "visible_to_all")
     list_filter = ("expiry", "visible_to_all")
     list_select_related = ("template",)

@@ -49,6 +49,7 @@ admin.site.login_form = OperatorSignInForm
 
 @admin.register(EmailAddress)
 class EmailAddressAdmin(ReadOnlyAdmin):
+    owner = "user.tenant_id"
     list_display = ("email", "user", "verified", "primary")
     list_filter = ("verified", "primary")
     list_select_related = ("user",)
@@ -59,6 +60,7 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(Client)
 class ClientAdmin(ReadOnlyAdmin):
+    owner = "service.tenant_id"
     list_display = ("name", "id", "type", "created_at")
     list_filter = ("type",)
     search_fields = ("=id", "name")
@@ -69,6 +71,7 @@ class ClientAdmin(ReadOnlyAdmin):
 
 @admin.register(Token)
 class TokenAdmin(ReadOnlyAdmin):
+    owner = "user.tenant_id"
     list_display = ("user", "client", "type", "created_at", "expires_at")
     list_filter = ("type", "expires_at")
     list_select_related = ("user", "client")
@@ -82,6 +85,7 @@ class TokenAdmin(ReadOnlyAdmin):
 class AuthenticatorAdmin(ReadOnlyAdmin):
     """Second factors without what makes them work."""
 
+    owner = "user.tenant_id"
     list_display = ("user", "type", "created_at", "last_used_at")
     list_filter = ("type",)
     list_select_related = ("user",)
@@ -95,6 +99,7 @@ class AuthenticatorAdmin(ReadOnlyAdmin):
 class UserSessionAdmin(ReadOnlyAdmin):
     """Browsers without the keys of their sessions."""
 
+    owner = "user.tenant_id"
     list_display = ("user", "ip", "created_at", "last_seen_at")
     list_select_related = ("user",)
     search_fields = ("^user__email", "=ip")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from administration.models import Removal
 from administration.removal import pending_of
 from portal.preferences import theme_of
-from tenants.membership import ADMINISTER, MANAGE_KEYS, READ_KEYS, READ_LOGS, READ_PEOPLE, may
+from tenants.membership import ADMINISTER, MANAGE_KEYS, READ_KEYS, READ_LOGS, READ_PEOPLE, READ_SETTINGS, may
 from tenants.models import Tenant, User
 
 
@@ -71,6 +71,10 @@ SETTINGS = (
     Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),
     Place(_("Security"), "security_settings", "fingerprint-pattern", (ADMINISTER,)),
     Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),
+    Place(_("Roles"), "roles", "users-round", (READ_SETTINGS,)),
+    Place(_("Super users"), "super_users", "shield-check", (READ_SETTINGS,)),
+    Place(_("Protecting"), "protecting", "lock", (READ_SETTINGS,)),
+    Place(_("Services"), "services", "terminal", (READ_SETTINGS,)),
 )
 
 

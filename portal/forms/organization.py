@@ -76,3 +76,15 @@ class DeactivationForm(forms.Form):
         if name.strip() != self._expected:
             raise ValidationError(_("This is not the name of the organization. Type it exactly as shown."))
         return name
+
+
+class RemovalForm(DeactivationForm):
+    """As there, and why; the reason stands in the mail to the administrators and in the receipt."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        help_text=_("All administrators read it."),
+        min_length=3,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
