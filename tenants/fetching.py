@@ -97,7 +97,7 @@ class GuardedSession(requests.Session):
         self.mount("https://", _GuardedAdapter())
         self.mount("http://", _GuardedAdapter())
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
+    def request(self, method: str, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
         """Sends one request. Raises `FetchError`."""
         check_address(str(url))
         options |= {"timeout": CONNECT_SECONDS, "stream": True, "allow_redirects": False}

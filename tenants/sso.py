@@ -109,15 +109,15 @@ def _enforced_provider(person: User) -> IdentityProvider | None:
     provider = IdentityProvider.objects.select_related("tenant").filter(
         tenant_id=person.tenant_id, use=Use.ENFORCED
     ).first()  # fmt: skip
-    return provider if provider is not None and _vouched_for(person) else None
+    return provider if provider is not None and _vouched_for(person, provider.tenant_id) else None
 
 
 def _is_global_admin(person: User) -> bool:
     return RoleAssignment.Role.GLOBAL_ADMIN in roles_of(person)
 
 
-def _vouched_for(person: User) -> bool:
-    proven = set(VerifiedDomain.objects.filter(tenant_id=person.tenant_id).values_list("domain", flat=True))
+def _vouched_for(person: User, tenant_id: uuid.UUID) -> bool:
+    proven = set(VerifiedDomain.objects.filter(tenant_id=tenant_id).values_list("domain", flat=True))
     addresses = {person.email, *person.emailaddress_set.values_list("email", flat=True)}
     return any(domain_of(address) in proven for address in addresses)
 
@@ -245,7 +245,7 @@ def remove(provider: IdentityProvider, *, actor: User) -> int:
     with transaction.atomic():
         _log(provider, actor, "RemoveSignOn", describe(provider), None)
         bound = SocialAccount.objects.filter(provider=str(provider.id))
-        count = bound.count()
+        count: int = bound.count()
         bound.delete()
         IdentityProvider.objects.filter(id=provider.id).delete()
     return count
@@ -267,7 +267,8 @@ def release(provider: IdentityProvider, address: str, *, actor: User) -> bool:
 
 def bound_people(provider: IdentityProvider) -> int:
     """How many people have signed in through `provider`."""
-    return SocialAccount.objects.filter(provider=str(provider.id)).count()
+    count: int = SocialAccount.objects.filter(provider=str(provider.id)).count()
+    return count
 
 
 def client_secret(provider: IdentityProvider) -> str:

@@ -94,7 +94,7 @@ class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
     def clean_email(self) -> Any:
         address = super().clean_email()
         _check_not_elsewhere(address)
-        self.users = [person for person in self.users if enforced_for(person) is None]
+        self.users: list[Any] = [person for person in self.users if enforced_for(person) is None]
         return address
 
 

@@ -33,13 +33,13 @@ class SignOnForm(forms.Form):
         required=False,
     )
 
-    def __init__(self, *args: Any, provider: IdentityProvider | None, **kwargs: Any) -> None:
+    def __init__(self, data: Any = None, files: Any = None, *, provider: IdentityProvider | None) -> None:
         known = provider if provider is not None and provider.kind == self.kind else None
         initial: dict[str, Any] = {"creates_accounts": True}
         if known is not None:
             facts = known.settings
             initial = {**facts, "name": known.name, "creates_accounts": known.creates_accounts}
-        super().__init__(*args, initial=initial, **kwargs)
+        super().__init__(data, files, initial=initial)
         self.known = known
         self.order_fields(["name", "issuer", "client_id", "client_secret", "metadata_url", "metadata"])
 

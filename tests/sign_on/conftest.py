@@ -97,7 +97,9 @@ def set_up(world: World, openid: OpenIDProvider) -> SetUp:
         if use != "off":
             sso.record_test(provider, actor=admin, address=admin.email)
             sso.set_use(provider, use, actor=admin)
-        return sso.find_provider(tenant)
+        found = sso.find_provider(tenant)
+        assert found is not None
+        return found
 
     return make
 

@@ -138,11 +138,12 @@ def test_a_name_is_resolved_once_and_that_address_is_used(
     server = serve(b'{"a": 1}')
     connected: list[Any] = []
     real = socket.create_connection
-    monkeypatch.setattr(
-        socket,
-        "create_connection",
-        lambda address, **more: (connected.append(address), real(address, **more))[1],
-    )
+
+    def connect(address: Any, **more: Any) -> socket.socket:
+        connected.append(address)
+        return real(address, **more)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
     asked = resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
     assert fetching.get_json(f"http://rebinding.example:{server.port}/") == {"a": 1}
     assert asked == ["rebinding.example"] and connected == [("127.0.0.1", server.port)]

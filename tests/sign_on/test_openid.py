@@ -9,6 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from audit.models import AdminEvent
 from tenants import sso
 from tenants.models import IdentityProvider, User, VerifiedDomain
+from tenants.sign_on_reasons import SignOnRefusedError
 from tests.conftest import PASSWORD, World
 from tests.sign_on.conftest import BACKEND, LOGIN, Browser, OpenIDProvider, SetUp, words_of
 
@@ -310,7 +311,7 @@ def test_the_secret_is_sealed_and_goes_to_its_own_provider_only(world: World, se
     assert "s3cret" not in str(AdminEvent.objects.values_list("before", "after"))
     other = set_up(world.fabrikam)
     other.sealed_secret = provider.sealed_secret
-    with pytest.raises(sso.SignOnRefusedError):
+    with pytest.raises(SignOnRefusedError):
         sso.client_secret(other)
     kept = set_up(world.contoso, client_secret="", name="Renamed")
     assert sso.client_secret(kept) == "s3cret:with/odd&signs" and kept.tested_at is not None

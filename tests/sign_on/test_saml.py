@@ -13,6 +13,7 @@ from allauth.socialaccount.models import SocialAccount
 
 from tenants import sso
 from tenants.models import IdentityProvider, Tenant
+from tenants.provider_metadata import MetadataError
 from tests.conftest import World
 from tests.operations.running_server import ROOT, free_port
 from tests.sign_on.conftest import BACKEND, Browser, SetUp, wait_for, words_of
@@ -198,7 +199,7 @@ def test_a_new_certificate_is_found_in_the_metadata(
     assert walk(visitor, saml, world.contoso, **claim).status_code == 302
     # A key that is nowhere published stays refused.
     saml.roll(in_secret=True)
-    read_long_ago(sso.find_provider(world.contoso))
+    read_long_ago(provider)
     assert walk(Browser(), saml, world.contoso, **claim).status_code == 403
     assert last_reason(world.contoso) == "bad_signature"
 
@@ -234,7 +235,7 @@ def test_xml_with_entities_is_not_read(
     world: World, connect: SetUp, saml: SamlProvider, set_up: SetUp
 ) -> None:
     bomb = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + saml.metadata.replace(b"/sso", b"/&x;")
-    with pytest.raises(sso.MetadataError):
+    with pytest.raises(MetadataError):
         connect(world.contoso, metadata=bomb, metadata_url="")
 
 
