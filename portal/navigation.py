@@ -68,6 +68,7 @@ PLACES = (
 SETTINGS = (
     Place(_("Organization"), "settings", "settings", (ADMINISTER,)),
     Place(_("Domains"), "domains", "globe", (ADMINISTER,)),
+    Place(_("Directory"), "directory", "users", (ADMINISTER,)),
     Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),
     Place(_("Security"), "security_settings", "fingerprint-pattern", (ADMINISTER,)),
     Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from portal import (
     design,
     devices,
+    directory,
     documents,
     domains,
     factors,
@@ -94,6 +95,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("settings/domains/<uuid:domain_id>/", domains.domain, name="domain"),
     path("settings/domains/<uuid:domain_id>/check/", domains.domain_check, name="domain_check"),
     path("settings/domains/<uuid:domain_id>/remove/", domains.domain_remove, name="domain_remove"),
+    path("settings/directory/", directory.directory, name="directory"),
+    path("settings/directory/<uuid:token_id>/revoke/", directory.token_revoke, name="directory_revoke"),
     path("settings/sign-in/", sign_in_settings.sign_in_settings, name="sign_in_settings"),
     path("settings/sign-in/oidc/", sign_in_settings.sign_in_setup, {"kind": "oidc"}, name="sign_in_setup"),
     path("settings/sign-in/saml/", sign_in_settings.sign_in_setup, {"kind": "saml"}, name="sign_in_setup"),

@@ -3,3 +3,10 @@ from django.apps import AppConfig
 
 class TenantsConfig(AppConfig):
     name = "tenants"
+
+    def ready(self) -> None:
+        """Connect what a proven domain changes."""
+        from tenants.directory import adopt_addresses  # models exist only now
+        from tenants.domains import when_proven
+
+        when_proven(adopt_addresses)

@@ -6,6 +6,7 @@ its administrators are told: silence of the DNS never takes anybody's documents 
 """
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -160,6 +161,15 @@ def check_due() -> int:
     return looked
 
 
+# Asked by `_prove`, in its transaction: those above this module to whom a newly proven domain makes a difference.
+_listeners: list[Callable[[Tenant, str], object]] = []
+
+
+def when_proven(listener: Callable[[Tenant, str], object]) -> None:
+    """Have `listener` called with the organization and the domain when one is proven."""
+    _listeners.append(listener)
+
+
 def adopt_people(tenant: Tenant, domain: str) -> int:
     """Make people who came here by themselves, with a proven address in `domain`, members of the organization.
 
@@ -211,6 +221,8 @@ def _prove(waiting: DomainClaim, published: Published, actor: User) -> str:
     taken = holder is not None
     _log(tenant.id, actor, "ProveDomain", held, after={"domain": held.domain, "taken_over": taken})
     adopt_people(tenant, held.domain)
+    for listener in _listeners:
+        listener(tenant, held.domain)
     return PROVEN
 
 

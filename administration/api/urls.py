@@ -4,7 +4,16 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from administration import schema
-from administration.api import documents, domains, logs, powers, sign_on, views
+from administration.api import (
+    directory,
+    documents,
+    domains,
+    factors,
+    logs,
+    powers,
+    sign_on,
+    views,
+)
 
 __all__ = ["schema"]  # imported to be known to drf-spectacular
 app_name = "api"
@@ -20,6 +29,8 @@ urlpatterns = [
     path("templates/", views.TemplateListView.as_view(), name="templates"),
     path("templates/<uuid:pk>/", views.TemplateView.as_view(), name="template"),
     path("people/", views.PeopleView.as_view(), name="people"),
+    path("people/<uuid:person_id>/reset-factors/", factors.ResetFactorsView.as_view(), name="reset-factors"),
+    path("organization/second-factor/", factors.SecondFactorView.as_view(), name="second-factor"),
     path("groups/", views.GroupsView.as_view(), name="groups"),
     path("roles/", powers.RolesView.as_view(), name="roles"),
     path("roles/<uuid:role_id>/", powers.RoleView.as_view(), name="role"),
@@ -38,6 +49,8 @@ urlpatterns = [
     path("devices/", powers.DevicesView.as_view(), name="devices"),
     path("devices/<slug:program>/", powers.DeviceView.as_view(), name="device"),
     path("identity-provider/", sign_on.IdentityProviderView.as_view(), name="identity-provider"),
+    path("scim-tokens/", directory.ScimTokensView.as_view(), name="scim-tokens"),
+    path("scim-tokens/<uuid:token_id>/", directory.ScimTokenView.as_view(), name="scim-token"),
     path("keys/", views.KeysView.as_view(), name="keys"),
     path("keys/roll/", views.RollKeyView.as_view(), name="roll-key"),
     path("keys/<uuid:pk>/", views.KeyView.as_view(), name="key"),

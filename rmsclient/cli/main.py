@@ -9,7 +9,19 @@ from types import FrameType
 
 from rms.errors import FormatError
 from rmsclient import __version__
-from rmsclient.cli import account, administrate, documents, keys, logs, powers, protect, read, sign_on
+from rmsclient.cli import (
+    account,
+    administrate,
+    directory,
+    documents,
+    keys,
+    logs,
+    organization,
+    powers,
+    protect,
+    read,
+    sign_on,
+)
 from rmsclient.cli.context import CommandGroup, CommandParser, Context
 from rmsclient.cli.output import Output
 from rmsclient.connection import Connections
@@ -47,10 +59,13 @@ def build_parser() -> CommandParser:
     documents.register(group)
     admin = group.subgroup("admin", "administer the organization")
     administrate.register(admin)
+    directory.register(admin)
+    organization.register(admin, administrate.organization_group(admin))
     powers.register(admin)
     keys.register(admin)
     logs.register(admin)
     sign_on.register(admin)
+    directory.register(admin)
     return parser
 
 

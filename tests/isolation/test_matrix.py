@@ -17,6 +17,7 @@ from policies.models import PolicyTemplate
 from tenants.changes import Actor
 from tenants.invitations import invite
 from tenants.models import Group, VerifiedDomain
+from tenants.scim_tokens import create_token
 from tests.conftest import Device, World, make_token
 from tracking.models import Document
 
@@ -71,6 +72,7 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
         ),
         "group_id": lambda route: group.id,
         "domain_id": lambda route: VerifiedDomain.objects.for_tenant(world.contoso).get().id,
+        "token_id": lambda route: create_token(world.contoso, "Entra", actor=Actor("test"))[0].id,
         "pk": by_route,
         "day": lambda route: dt.datetime.now(dt.UTC).date(),
     }
