@@ -49,31 +49,8 @@ class Administration:
     def template(self, template_id: UUID) -> "Record":
         return self._get(f"/templates/{template_id}/")
 
-    def people(self) -> Iterator["Record"]:
-        return self._pages("/people/")
-
     def organization(self) -> "Record":
         return self._get("/organization/")
-
-    def start_organization(self, name: str) -> "Record":
-        return self._post("/organization/", {"name": name})
-
-    def change_organization(self, changes: Mapping[str, object]) -> "Record":
-        return Record(
-            self._transport.send_json("PATCH", f"{API}/organization/", dict(changes)), "/organization/"
-        )
-
-    def domains(self) -> Iterator["Record"]:
-        return self._pages("/domains/")
-
-    def add_domain(self, domain: str) -> "Record":
-        return self._post("/domains/", {"domain": domain})
-
-    def check_domain(self, domain_id: UUID) -> "Record":
-        return self._post(f"/domains/{domain_id}/check/")
-
-    def remove_domain(self, domain_id: UUID) -> None:
-        self._transport.send_json("DELETE", f"{API}/domains/{domain_id}/")
 
     def activate(self) -> "Record":
         return self._post("/organization/activate/")

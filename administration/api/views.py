@@ -18,12 +18,13 @@ from administration.activation import (
 )
 from administration.api import serializers as shapes
 from administration.api.access import OWN_DOCUMENTS, ApiView, caller, organization, person, require
+from administration.api.once import created_once
 from keys.models import KeyVersion
 from keys.rollover import start_roll
 from licensing.calls import preferred_languages
 from policies.models import PolicyTemplate
 from tenants import membership
-from tenants.models import Group, Tenant, User
+from tenants.models import Tenant
 from tracking.models import Document
 
 
@@ -37,6 +38,7 @@ class OrganizationView(ApiView):
     @extend_schema(
         request=shapes.NewOrganizationRequestSerializer, responses={201: shapes.OrganizationSerializer}
     )
+    @created_once
     def post(self, request: Request) -> Response:
         """Start an organization and become its administrator, where the installation allows it."""
         asked = shapes.NewOrganizationRequestSerializer(data=request.data)
@@ -98,14 +100,6 @@ class WhoAmIView(ApiView):
         return Response(shapes.WhoAmISerializer(answer).data)
 
 
-class ByName(CursorPagination):
-    ordering: Any = ("name", "id")
-
-
-class ByAddress(CursorPagination):
-    ordering: Any = ("email", "id")
-
-
 class InOrderOfCreation(CursorPagination):
     ordering: Any = ("created_at", "id")
 
@@ -133,32 +127,6 @@ class TemplateView(TemplateListView, generics.RetrieveAPIView[PolicyTemplate]):
     @extend_schema(operation_id="templates_retrieve", responses=shapes.TemplateSerializer)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return self.retrieve(request, *args, **kwargs)
-
-
-class PeopleView(ApiView, generics.ListAPIView[User]):
-    """The people of the organization; `q` searches addresses and names."""
-
-    serializer_class = shapes.PersonSerializer
-    pagination_class = ByAddress
-    requires = membership.READ_PEOPLE
-
-    def get_queryset(self) -> QuerySet[User]:
-        people = User.objects.for_tenant(organization(self.request)).prefetch_related(
-            "emailaddress_set", "roles"
-        )
-        text = self.request.GET.get("q", "").strip()
-        return people.filter(email__icontains=text) | people.filter(name__icontains=text) if text else people
-
-
-class GroupsView(ApiView, generics.ListAPIView[Group]):
-    """The groups of the organization."""
-
-    serializer_class = shapes.GroupSerializer
-    pagination_class = ByName
-    requires = membership.READ_PEOPLE
-
-    def get_queryset(self) -> QuerySet[Group]:
-        return Group.objects.for_tenant(organization(self.request))
 
 
 class KeysView(ApiView, generics.ListAPIView[KeyVersion]):

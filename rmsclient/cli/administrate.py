@@ -1,9 +1,10 @@
-"""``admin templates``, ``admin people``, ``admin organization``."""
+"""``admin templates``, ``admin organization``."""
 
 from uuid import UUID
 
 from rms.rights import LEVEL_NAMES, LEVELS
 from rmsclient.administration import Record
+from rmsclient.cli import factors
 from rmsclient.cli.context import CommandGroup, Context
 from rmsclient.errors import Exit, UsageError
 
@@ -13,10 +14,14 @@ def register(group: CommandGroup) -> None:
     templates.add("list", list_templates, "list all templates, also those you may not choose")
     show = templates.add("show", show_template, "show one template with its grants")
     show.add_argument("template", metavar="ID|NAME")
-    people = group.subgroup("people", "the people of the organization")
-    people.add("list", list_people, "list the people")
+    factors.register_people(people)
+
+
+def organization_group(group: CommandGroup) -> CommandGroup:
+    """Registers ``admin organization`` and hands the group on, for the commands that change it."""
     organization = group.subgroup("organization", "the organization as a whole")
     organization.add("show", show_organization, "show name, state and domains")
+    factors.register_organization(organization)
     organization.add("activate", activate, "switch protection on")
     deactivate_parser = organization.add(
         "deactivate",
@@ -26,6 +31,7 @@ def register(group: CommandGroup) -> None:
         "is deleted.",
     )
     deactivate_parser.add_argument("--yes", action="store_true", help="do not ask")
+    return organization
 
 
 def list_templates(context: Context) -> Exit:
@@ -45,19 +51,6 @@ def show_template(context: Context) -> Exit:
     for grant in grants if isinstance(grants, list) else []:
         context.output.line(f"Grants       {_grant_text(Record(grant, 'grant'))}")
     context.output.result(template.json)
-    return Exit.OK
-
-
-def list_people(context: Context) -> Exit:
-    people = list(context.administration().people())
-    context.output.table(
-        ("NAME", "ADDRESS", "ROLES"),
-        [
-            (p.shown("name"), p.shown("email"), ", ".join(p.texts("roles")) if "roles" in p else "")
-            for p in people
-        ],
-    )
-    context.output.result({"people": [person.json for person in people]})
     return Exit.OK
 
 

@@ -201,6 +201,49 @@ def test_a_run_that_ends_early_is_gone_on_with(full: World, monkeypatch: pytest.
     assert verify(asked.receipt)["removed"] == asked.counters
 
 
+@pytest.mark.parametrize("place", ["remove_rows", "_remove_files", "remove_stray_files", "is_left"])
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_at_any_point_and_run_again(
+    full: World, monkeypatch: pytest.MonkeyPatch, place: str, after: bool
+) -> None:
+    """A worker that dies leaves whole batches; what it counted and what is gone agree however often that happens."""
+
+    class KilledError(BaseException):
+        """Nothing catches this, as nothing catches a SIGKILL."""
+
+    monkeypatch.setattr(erasure, "BATCH", 3)
+    before, asked = census(), due(full.contoso)
+    real, calls, deaths = getattr(erasure, place), 0, 0
+
+    def dying(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        answer = real(*args, **options) if after else None
+        if calls % 7 == 1 and deaths < 12:
+            raise KilledError
+        return answer if after else real(*args, **options)
+
+    monkeypatch.setattr(erasure, place, dying)
+    while True:
+        try:
+            removal.continue_removals()
+            break
+        except KilledError:
+            deaths += 1
+    assert deaths > 0
+    asked.refresh_from_db()
+    assert asked.finished_at is not None and not erasure.is_left(full.contoso.id)
+    gone = {label: before[label] - rows for label, rows in census().items() if before[label] > rows}
+    for label in (
+        "tenants.User",
+        "tracking.Document",
+        "keys.KeyVersion",
+        "audit.UsageEvent",
+        "audit.LogSegment",
+    ):
+        assert asked.counters[label] == gone[label], label
+
+
 def test_rows_written_at_the_last_moment_go_too(world: World) -> None:
     due(world.contoso)
     removal.continue_removals()

@@ -12,7 +12,7 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from policies.models import PolicyTemplate
-from tenants.models import Group
+from tenants.models import DomainClaim, Group
 from tests.conftest import PASSWORD, World
 from tests.portal.conftest import browse, log_opening, make_document  # noqa: F401  # fixtures
 from tests.portal.test_sign_in import authorize
@@ -71,11 +71,14 @@ def document(world: World, make_document: Callable[..., Document]) -> Document: 
 def addresses(world: World, document: Document) -> list[str]:
     template = PolicyTemplate.objects.for_tenant(world.contoso).order_by("created_at")[0]
     group = Group.objects.for_tenant(world.contoso).get()
+    claim, _ = DomainClaim.objects.get_or_create(tenant=world.contoso, domain="second.example")
     one = f"/documents/{document.content_id}/"
     return [
         "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", f"/templates/{template.id}/",
         "/people/", f"/people/{world.person('carol').id}/", "/groups/", f"/groups/{group.id}/", "/keys/",
-        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/sign-in/", "/settings/sign-in/oidc/", "/settings/sign-in/saml/", "/profile/", "/help/",
+        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/edit/",
+        "/settings/domains/", f"/settings/domains/{claim.id}/", f"/settings/domains/{claim.id}/remove/",
+        "/settings/removal/", "/settings/removal/request/", "/settings/sign-in/", "/settings/sign-in/oidc/", "/settings/sign-in/saml/", "/profile/", "/help/",
         "/accounts/email/", "/accounts/password/change/",
         "/accounts/2fa/", "/accounts/2fa/totp/activate/", "/profile/sessions/", "/settings/security/",
         f"/people/{world.person('carol').id}/reset-factors/", "/identity/o/device", authorize(), "/design/", "/nothing/",
