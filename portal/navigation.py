@@ -59,14 +59,14 @@ PLACES = (
             Place(_("Groups"), "groups", "users", (READ_PEOPLE,)),
             Place(_("Keys"), "keys", "key-round", (MANAGE_KEYS, READ_KEYS)),
             Place(_("Logs"), "logs", "scroll-text", (READ_LOGS,)),
-            Place(_("Settings"), "settings", "settings", (ADMINISTER,)),
+            Place(_("Settings"), "settings", "settings", (ADMINISTER, READ_SETTINGS)),
         ),
     ),
 )
 
 # The tabs of the settings pages, in this order.
 SETTINGS = (
-    Place(_("Organization"), "settings", "settings", (ADMINISTER,)),
+    Place(_("Organization"), "settings", "settings", (ADMINISTER, READ_SETTINGS)),
     Place(_("Domains"), "domains", "globe", (ADMINISTER,)),
     Place(_("Directory"), "directory", "users", (ADMINISTER,)),
     Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),

@@ -16,18 +16,19 @@ from administration.status import status_of
 from keys.models import KeyVersion
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.organization import DeactivationForm, SettingsForm
-from tenants.membership import ADMINISTER
+from tenants.membership import ADMINISTER, READ_SETTINGS, may
 from tenants.models import Tenant, User, VerifiedDomain
 from tracking.models import Document
 
 
 @require_safe
-@member_page(ADMINISTER)
+@member_page(ADMINISTER, READ_SETTINGS)
 def settings_page(request: MemberRequest) -> HttpResponse:
     """Facts and state of the organization."""
     tenant = request.tenant
     context = {
         "tenant": tenant,
+        "may_change": may(request.user, ADMINISTER),
         "status": status_of(tenant),
         "domains": VerifiedDomain.objects.for_tenant(tenant).order_by("domain"),
         "key": KeyVersion.objects.for_tenant(tenant).filter(state=KeyVersion.State.ACTIVE).first(),

@@ -15,6 +15,7 @@ from portal.wording import expiry_in_words, grants_in_words, offline_in_words
 from tenants.identity import Caller
 from tenants.membership import MANAGE_TEMPLATES, READ_TEMPLATES, may
 from tenants.models import Tenant
+from tenants.onboarding import may_protect
 from tracking.models import Document
 
 STATE_TONES = {"published": "good", "draft": "", "archived": "warn"}
@@ -54,6 +55,8 @@ def _sees_all(request: MemberRequest) -> bool:
 
 def _visible(request: MemberRequest) -> list[PolicyTemplate]:
     if not _sees_all(request):
+        if not may_protect(Caller.of(request.user), request.tenant):
+            return []
         return [
             template
             for template in offered_to(Caller.of(request.user), request.tenant)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from policies.models import TemplateGrant, TemplateVersion
 from rms import rights as codes
+from tenants import membership
 from tenants.models import Group, Tenant
 
 Text = str | Promise
@@ -56,6 +57,25 @@ _OUTCOMES: Final = {
 }
 
 
+# What a role may do, in the order of the table on the page of roles.
+ACTIONS: Final[dict[str, Text]] = {
+    membership.ADMINISTER: _("Change settings, give roles, appoint super users, keep services"),
+    membership.READ_SETTINGS: _("See the settings"),
+    membership.READ_PEOPLE: _("See people and groups"),
+    membership.MANAGE_PEOPLE: _("Invite, change and suspend people, change groups"),
+    membership.RESET_FACTORS: _(
+        "Reset how somebody signs in (support: only of people without role or power)"
+    ),
+    membership.MANAGE_SIGN_IN: _("Set up single sign-on and directories"),
+    membership.READ_TEMPLATES: _("See all templates"),
+    membership.MANAGE_TEMPLATES: _("Change templates"),
+    membership.READ_KEYS: _("See keys"),
+    membership.MANAGE_KEYS: _("Roll keys"),
+    membership.READ_LOGS: _("Read logs"),
+    membership.TRACK_ALL: _("See the history of every document"),
+    membership.PROTECT_FOR_OTHERS: _("Protect in somebody else's name"),
+}
+
 CHANGES: Final[dict[str, Text]] = {
     "CreateOrganization": _("Organization started"),
     "Activate": _("Protection activated"),
@@ -65,6 +85,18 @@ CHANGES: Final[dict[str, Text]] = {
     "RevokeAccess": _("Access revoked"),
     "RestoreAccess": _("Access restored"),
     "CreateService": _("Service added"),
+    "RotateServiceSecret": _("New secret of a service"),
+    "DeleteService": _("Service deleted"),
+    "AddRole": _("Role given"),
+    "RemoveRole": _("Role taken away"),
+    "EnableSuperUsers": _("Super users switched on"),
+    "DisableSuperUsers": _("Super users switched off"),
+    "ChangeSuperUserApproval": _("Approval of super users changed"),
+    "AddSuperUser": _("Super user appointed"),
+    "ApproveSuperUser": _("Super user approved"),
+    "RemoveSuperUser": _("Super user ended"),
+    "ChangeOnboarding": _("Who may protect changed"),
+    "EndProgram": _("Device or app signed out"),
     "IssueToken": _("Access token issued by an operator"),
 }
 

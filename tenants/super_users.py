@@ -209,6 +209,13 @@ def appointments_of(tenant: Tenant) -> QuerySet[SuperUserAppointment]:
     )
 
 
+def state_of(appointment: SuperUserAppointment) -> str:
+    """It "waits" for the second admin, "acts", or is "over"."""
+    if appointment.until is not None and appointment.until <= timezone.now():
+        return "over"
+    return "acts" if appointment.since is not None else "waits"
+
+
 def tell_of_uses() -> int:
     """Tell every organization's admins of the documents its super users opened since the last time; returns how many.
 

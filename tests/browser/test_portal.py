@@ -76,7 +76,8 @@ def addresses(world: World, document: Document) -> list[str]:
     return [
         "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", f"/templates/{template.id}/",
         "/people/", f"/people/{world.person('carol').id}/", "/groups/", f"/groups/{group.id}/", "/keys/",
-        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/edit/",
+        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/roles/",
+        "/settings/super-users/", "/settings/protecting/", "/settings/services/", "/profile/devices/", "/settings/edit/",
         "/settings/domains/", f"/settings/domains/{claim.id}/", f"/settings/domains/{claim.id}/remove/",
         "/settings/removal/", "/settings/removal/request/", "/settings/sign-in/", "/settings/sign-in/oidc/", "/settings/sign-in/saml/", "/profile/", "/help/",
         "/accounts/email/", "/accounts/password/change/",
