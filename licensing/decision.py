@@ -8,6 +8,7 @@ from typing import Any
 from keys import custody
 from keys.errors import KeyUnavailableError
 from licensing.errors import BadInputError, ServerFaultError
+from licensing.wire import OUTSIDERS_NEED_FACTOR
 from policies.evaluation import Grant, Outcome, Policy, Subject, Verdict, evaluate
 from policies.models import TemplateVersion
 from policies.publishing import load_version, policy_of
@@ -78,7 +79,8 @@ def decide(recognized: Recognized, caller: Caller, *, now: datetime) -> Decision
         policy = policy_of(version, published_at=license.issued_at)
     else:
         grants = tuple(Grant(grant.principal, grant.rights) for grant in rights.grants)
-        policy = Policy(grants, rights.expires_at, rights.offline_days)
+        needs_factor = any(name == OUTSIDERS_NEED_FACTOR for name, _ in license.application_data)
+        policy = Policy(grants, rights.expires_at, rights.offline_days, needs_factor)
     standing = standing_of(caller, recognized.tenant_id)
     subject = Subject(
         addresses=standing.addresses,
@@ -89,6 +91,7 @@ def decide(recognized: Recognized, caller: Caller, *, now: datetime) -> Decision
         is_issuer=rights.issuer_id == caller.id,
         is_owner=rights.owner_id == caller.id,
         is_super_user=standing.is_super_user,
+        has_factor=standing.has_factor,
     )
     facts: dict[str, Any] = {"revoked": state.revoked, "now": now, "max_license_days": state.max_license_days}
     verdict = evaluate(policy, subject, **facts)

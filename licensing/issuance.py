@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from licensing.calls import Call
@@ -19,6 +20,7 @@ _RESULTS = {
     Outcome.DENIED: "AccessDenied",
     Outcome.REVOKED: "AccessRevoked",
     Outcome.EXPIRED: "ContentExpired",
+    Outcome.NEEDS_FACTOR: "AccessDenied",
 }
 
 
@@ -78,6 +80,9 @@ def _refused(call: Call, decision: Decision) -> dict[str, Any]:
         answer["Reason"] = "expired"
     elif outcome is Outcome.REVOKED:
         answer["Reason"] = "revoked"
+    elif outcome is Outcome.NEEDS_FACTOR:
+        answer["Reason"] = "second factor"
+        answer["SetUpAt"] = f"{settings.PUBLIC_URL}/accounts/2fa/"
     elif holds(call.caller, decision.recognized.tenant_id, TRACK_ALL):
         answer["Reason"] = "not granted"
     return answer

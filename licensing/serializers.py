@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from licensing.errors import BadInputError
 from licensing.publishing import AdHocPolicy, PublishRequest
-from licensing.wire import parse_guid, parse_time
+from licensing.wire import OUTSIDERS_NEED_FACTOR, parse_guid, parse_time
 from rms.xrml import RESERVED_DATA_IDS
 
 MAX_ENTRIES = 2000
@@ -64,6 +64,7 @@ class PublishSerializer(serializers.Serializer[Any]):
     Owner = serializers.CharField(max_length=254, required=False, allow_null=True, allow_blank=True)
     FileName = serializers.CharField(max_length=1000, required=False, allow_null=True, allow_blank=True)
     Sealed = serializers.BooleanField(default=False)
+    OutsidersNeedSecondFactor = serializers.BooleanField(default=False)
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -87,6 +88,12 @@ def read_publish_request(data: dict[str, Any]) -> PublishRequest:
     reserved = next((name for name in signed if name in RESERVED_DATA_IDS), None)
     if reserved is not None:
         raise BadInputError(f"The name {reserved[:80]} is reserved for the service.")
+    if values["OutsidersNeedSecondFactor"]:
+        if template:
+            raise BadInputError(
+                "OutsidersNeedSecondFactor goes with a Policy; a template decides for itself."
+            )
+        signed = {**signed, OUTSIDERS_NEED_FACTOR: "true"}
     referral = values.get("ReferralInfo") or None
     if referral is not None and not _REFERRAL.fullmatch(referral):
         raise BadInputError("ReferralInfo must be a mailto: or http(s) address.")

@@ -9,6 +9,8 @@ from typing import Any
 from licensing.errors import BadInputError
 from rms.content_key import ContentKey
 
+# A name among the signed application data: people outside need a second factor. Signed, so it cannot get lost.
+OUTSIDERS_NEED_FACTOR = "Rightskeep.OutsidersNeedSecondFactor"
 MAX_LICENSE = 1024 * 1024
 MAX_LICENSE_TEXT = (MAX_LICENSE * 4) // 3 + 4096  # Base64, with room for line breaks
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)

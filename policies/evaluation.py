@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     DENIED = "denied"
     REVOKED = "revoked"
     EXPIRED = "expired"
+    NEEDS_FACTOR = "needs factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What decides about one document: grants, content expiry (UTC, exclusive), offline days (None: no own limit)."""
+    """What decides about one document: grants, content expiry (UTC, exclusive), offline days (None: no own limit), and
+    whether people outside the organization need a second factor.
+    """
 
     grants: tuple[Grant, ...]
     expires_at: datetime | None
     offline_days: int | None
+    outsiders_need_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Subject:
     is_issuer: bool = False
     is_owner: bool = False
     is_super_user: bool = False
+    has_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,9 @@ class Verdict:
 def evaluate(
     policy: Policy, subject: Subject, *, revoked: bool, now: datetime, max_license_days: int
 ) -> Verdict:
-    """Decide one attempt. Expiry and revocation are told only to those who would otherwise have access."""
+    """Decide one attempt. Expiry, revocation and a missing second factor are told only to those who would otherwise
+    have access.
+    """
     rights = rights_of(policy.grants, subject)
     if not rights:
         return Verdict(Outcome.DENIED)
@@ -80,6 +87,8 @@ def evaluate(
     exempt = subject.is_issuer or subject.is_owner or subject.is_super_user
     if policy.expires_at is not None and policy.expires_at <= now and not exempt:
         return Verdict(Outcome.EXPIRED)
+    if policy.outsiders_need_factor and not (subject.is_member or subject.has_factor or exempt):
+        return Verdict(Outcome.NEEDS_FACTOR)
     days = max_license_days
     if policy.offline_days is not None and not exempt:
         days = min(days, policy.offline_days)

@@ -15,7 +15,7 @@ from portal.forms.people_changes import PersonForm
 from tenants import people
 from tenants.changes import Actor, ChangeRefusedError
 from tenants.identity import Caller, standing_of
-from tenants.membership import ADMINISTER, READ_LOGS, READ_PEOPLE, may
+from tenants.membership import ADMINISTER, READ_LOGS, READ_PEOPLE, may, may_reset
 from tenants.models import DirectoryEntry, Group, GroupMember, GroupNesting, RoleAssignment, User
 from tracking.models import Document
 
@@ -46,6 +46,7 @@ def person(request: MemberRequest, person_id: uuid.UUID) -> HttpResponse:
         "entry": DirectoryEntry.objects.for_tenant(request.tenant).filter(user=found).first(),
         "history": _history(request, found),
         "administers": may(request.user, ADMINISTER),
+        "may_reset": may_reset(request.user, found),
     }
     return render(request, "portal/person.html", context)
 

@@ -42,6 +42,7 @@ class PolicyRequest:
     expires_at: datetime | None = None
     offline_days: int | None = None
     owner: str | None = None
+    outsiders_need_factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def acquire(transport: Transport, license_bytes: bytes) -> UseLicense:
         raise
     status = answer.text("AccessStatus")
     if status != "AccessGranted":
-        raise _denial(status, answer.optional_text("Reason"))
+        raise _denial(status, answer.optional_text("Reason"), answer.optional_text("SetUpAt"))
     root = answer.optional_text("IntegrityRoot")
     return UseLicense(
         key=_content_key(answer),
@@ -168,6 +169,8 @@ def _publishing_request(policy: PolicyRequest, file_name: str) -> dict[str, obje
         "allowOfflineAccess": policy.offline_days != 0,
         "IntervalTimeInDays": _NO_INTERVAL if policy.offline_days is None else policy.offline_days,
     }
+    if policy.outsiders_need_factor:
+        body["OutsidersNeedSecondFactor"] = True
     if policy.expires_at:
         terms["LicenseValidUntil"] = policy.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body["Policy"] = terms
@@ -193,13 +196,16 @@ def _root(text: str) -> bytes:
     return root
 
 
-def _denial(status: str, reason: str | None) -> Exception:
+def _denial(status: str, reason: str | None, place: str | None) -> Exception:
     if status not in ("AccessDenied", "ContentExpired"):
         return wrong_shape("use license.AccessStatus")
     if reason == "revoked":
         return WithdrawnError("revoked", "The person who protected this file has revoked access to it.")
     if status == "ContentExpired" or reason == "expired":
         return WithdrawnError("expired", "This file has expired and can no longer be opened.")
+    if reason == "second factor":
+        where = f" Set one up at {place}, then try again." if place else ""
+        return NoRightsError("second_factor", f"The sender asks for a second factor.{where}")
     if reason == "inactive":
         return ServerError("inactive", "Protection is switched off in the organization of this file.")
     return NoRightsError("no_access", "You have no access to this file. Ask the person who sent it.")

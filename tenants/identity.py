@@ -51,6 +51,7 @@ class Standing:
     is_member: bool
     home_tenant_id: uuid.UUID | None
     is_super_user: bool
+    has_factor: bool = False
 
     @property
     def domains(self) -> frozenset[str]:
@@ -77,6 +78,8 @@ SELECT 'super', '', 0 FROM tenants_superuserappointment s JOIN tenants_tenant t 
   WHERE s.tenant_id = %(tenant)s AND t.super_users_enabled
     AND s.since IS NOT NULL AND (s.until IS NULL OR s.until > %(now)s)
     AND (s.user_id = %(person)s OR s.group_id IN (SELECT id FROM within))
+UNION ALL
+SELECT 'factor', '', 0 FROM mfa_authenticator WHERE user_id = %(person)s AND type IN ('totp', 'webauthn')
 """
 
 
@@ -115,6 +118,8 @@ def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
         is_member=is_member,
         home_tenant_id=caller.tenant_id,
         is_super_user=is_member and any(kind == "super" for kind, _, _ in rows),
+        # Whoever has one was asked for it at sign-in.
+        has_factor=any(kind == "factor" for kind, _, _ in rows),
     )
 
 

@@ -39,6 +39,11 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="N",
         help="days a reader may go on without asking again; 0: ask every time (default: as the organization allows)",
     )
+    policy.add_argument(
+        "--outsiders-need-second-factor",
+        action="store_true",
+        help="people outside your organization open only with a second factor",
+    )
     policy.add_argument("--owner", type=address, metavar="MAIL", help="protect on behalf of this person")
 
 
@@ -79,10 +84,10 @@ def check_options(args: Namespace) -> None:
             "two_policies" if args.template else "no_policy",
             "Say who may open it: either --template T, or --grant WHO=LEVEL (one or more).",
         )
-    if args.template and (args.expires or args.offline_days is not None):
+    if args.template and (args.expires or args.offline_days is not None or args.outsiders_need_second_factor):
         raise UsageError(
             "template_decides",
-            "Expiry and offline days come from the template; use them with --grant only.",
+            "Expiry, offline days and the second factor come with --grant only; a template decides for itself.",
         )
 
 
@@ -91,7 +96,11 @@ def read_policy(args: Namespace, transport: Transport) -> PolicyRequest:
     if args.template:
         return PolicyRequest(template=find_template(transport, args.template), owner=args.owner)
     return PolicyRequest(
-        grants=tuple(args.grant), expires_at=args.expires, offline_days=args.offline_days, owner=args.owner
+        grants=tuple(args.grant),
+        expires_at=args.expires,
+        offline_days=args.offline_days,
+        owner=args.owner,
+        outsiders_need_factor=args.outsiders_need_second_factor,
     )
 
 

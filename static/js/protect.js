@@ -114,6 +114,7 @@ function currentChoice() {
     expires: form.elements.expires.value,
     offline: form.elements.offline.value,
     offlineDays: form.elements.offlineDays.valueAsNumber,
+    outsidersNeedFactor: form.elements.outsidersNeedFactor.checked,
   };
 }
 

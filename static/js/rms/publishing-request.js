@@ -48,6 +48,7 @@ function userRoles(people) {
  * @param {string} [choice.expires] day, empty for never
  * @param {"always"|"never"|"days"} [choice.offline]
  * @param {number} [choice.offlineDays]
+ * @param {boolean} [choice.outsidersNeedFactor]
  * @returns {object} body of the request
  * @throws {RmsError} no-people
  */
@@ -59,5 +60,6 @@ export function publishingRequest(choice) {
   const roles = userRoles(choice.people);
   if (roles.length === 0) throw new RmsError("no-people", "nobody was named");
   const expiry = choice.expires ? { LicenseValidUntil: endOfDay(choice.expires) } : {};
-  return { ...common, Policy: { UserRoles: roles, ...offlineMembers(choice), ...expiry } };
+  const factor = choice.outsidersNeedFactor ? { OutsidersNeedSecondFactor: true } : {};
+  return { ...common, ...factor, Policy: { UserRoles: roles, ...offlineMembers(choice), ...expiry } };
 }
