@@ -49,8 +49,11 @@ def domain_check(request: MemberRequest, domain_id: uuid.UUID) -> HttpResponse:
     entry = _found(request, domain_id)
     if request.headers.get("HX-Target") == "domain-record":
         return render(request, "portal/domain_record.html", record_context(entry, result))
-    sentence = _(domains.SENTENCES[result])
-    (messages.success if result == domains.PROVEN else messages.warning)(request, sentence)
+    # What a look at a waiting domain found is kept with it and stands on the page; the rest is said here.
+    if result == domains.PROVEN:
+        messages.success(request, _(domains.SENTENCES[result]))
+    elif entry.state != WAITING:
+        messages.warning(request, _(domains.SENTENCES[result]))
     return redirect(
         "organization_setup" if request.POST.get("then") == "setup" else "domain", *_target(request, entry)
     )

@@ -71,11 +71,11 @@ SETTINGS = (
     Place(_("Directory"), "directory", "users", (ADMINISTER,)),
     Place(_("Sign-in"), "sign_in_settings", "key-round", (ADMINISTER,)),
     Place(_("Security"), "security_settings", "fingerprint-pattern", (ADMINISTER,)),
-    Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),
     Place(_("Roles"), "roles", "users-round", (READ_SETTINGS,)),
     Place(_("Super users"), "super_users", "shield-check", (READ_SETTINGS,)),
     Place(_("Protecting"), "protecting", "lock", (READ_SETTINGS,)),
     Place(_("Services"), "services", "terminal", (READ_SETTINGS,)),
+    Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),
 )
 
 
