@@ -42,7 +42,7 @@ class ScimSecretSerializer(ScimTokenSerializer):
     url = serializers.CharField()
 
     class Meta(ScimTokenSerializer.Meta):
-        fields = (*ScimTokenSerializer.Meta.fields, "secret", "url")
+        fields = (*ScimTokenSerializer.Meta.fields, "secret", "url")  # type: ignore[assignment]  # two more
 
 
 class ScimTokensView(ApiView, generics.ListAPIView[ScimToken]):

@@ -5,9 +5,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
-from django.http.request import RequestDataTooBig, UnreadablePostError
-from scim2_models import ResponseParameters
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from scim2_models import Path, ResponseParameters
 
 from administration.scim.errors import ScimError
 from administration.scim.resources import MAX_BODY, MAX_RESULTS
@@ -33,7 +33,8 @@ class Query:
     def shape(self) -> ResponseParameters[Any]:
         """The wanted attributes, as the models take them."""
         return ResponseParameters(
-            attributes=list(self.attributes) or None, excluded_attributes=list(self.excluded) or None
+            attributes=[Path(name) for name in self.attributes] or None,
+            excluded_attributes=[Path(name) for name in self.excluded] or None,
         )
 
     def wants(self, attribute: str) -> bool:

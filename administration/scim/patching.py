@@ -20,6 +20,7 @@ _ENTERPRISE_MANAGER: Final = "urn:ietf:params:scim:schemas:extension:enterprise:
 _GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:group:"
 _READ_ONLY: Final = frozenset({"schemas", "id", "meta", "groups"})
 Op = Literal["add", "replace", "remove"]
+_OPS: Final[dict[str, Op]] = {"add": "add", "replace": "replace", "remove": "remove"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def patch_person(person: Any, body: dict[str, Any]) -> None:
     """Apply a PATCH to `person` in place, or leave it as it was and raise an error that `scim_error` knows."""
     operations = [_plain(operation) for operation in _operations(body)]
     message = {"schemas": body.get("schemas") or [str(PatchOp.__schema__)], "Operations": operations}
-    patch = PatchOp[Person].model_validate(  # type: ignore[valid-type]
+    patch = PatchOp[Person].model_validate(
         message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY
     )
     patch.patch(person, scim_policy=POLICY)
@@ -83,9 +84,9 @@ def _plain_value(name: str, value: Any) -> Any:
 
 
 def _group_changes(operation: dict[str, Any]) -> Iterator[GroupChange]:
-    op, path, value = operation.get("op"), operation.get("path"), operation.get("value")
-    op = op.lower() if isinstance(op, str) else op
-    if op not in ("add", "replace", "remove"):
+    path, value = operation.get("path"), operation.get("value")
+    op = _OPS.get(str(operation.get("op")).lower())
+    if op is None:
         raise ScimError(400, "An operation is add, replace or remove.", "invalidValue")
     if path is None or path == "":
         if op == "remove":

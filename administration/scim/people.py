@@ -124,7 +124,8 @@ def _described(body: dict[str, Any], context: Context) -> Any:
 
 
 def _data(entry: DirectoryEntry) -> dict[str, Any]:
-    return entry.attributes | {"userName": entry.user_name, "externalId": entry.external_id or None}
+    stated: dict[str, Any] = entry.attributes
+    return stated | {"userName": entry.user_name, "externalId": entry.external_id or None}
 
 
 def _stated(described: Any) -> Stated:

@@ -71,7 +71,7 @@ class Member(ComplexAttribute):
 
     value: Annotated[str | None, Mutability.immutable, CaseExact.true] = None
     ref: Annotated[
-        Reference[Union["User", "Group"]] | None,  # type: ignore[type-arg]  # as the library declares its own
+        Reference[Union["User", "Group"]] | None,
         Mutability.immutable,
     ] = Field(None, serialization_alias="$ref", validation_alias="$ref")
     type: Annotated[str | None, Mutability.immutable] = Field(None, examples=["User", "Group"])
@@ -87,7 +87,7 @@ class Group(Resource[Any]):
     members: list[Member] | None = None
 
 
-Person = User[EnterpriseUser]
+Person = User[EnterpriseUser]  # type: ignore[type-arg]  # the library makes the class, its types do not say so
 
 # Directories send attributes nobody keeps here, passwords among them, and values beside a path: RFC 7644 lets us
 # ignore the first, and the two biggest rely on the rest.

@@ -1,6 +1,6 @@
 """What is typed about directories."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import forms
 from django.utils import timezone
@@ -22,7 +22,7 @@ class TokenForm(forms.Form):
     )
 
     @property
-    def expires_at(self) -> object:
+    def expires_at(self) -> datetime | None:
         """The moment the choice means; None for never."""
         days = self.cleaned_data["days"]
         return timezone.now() + timedelta(days=days) if days else None

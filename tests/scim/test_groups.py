@@ -1,5 +1,7 @@
 """Groups by SCIM: members, nesting, power that no directory hands out, and several operations in one request."""
 
+from typing import Any
+
 import pytest
 
 from audit.models import AdminEvent
@@ -20,7 +22,7 @@ def test_members_in_every_form(contoso: Directory) -> None:
     kim, lee, max_ = (contoso.add_user(name)["id"] for name in ("kim", "lee", "max"))
     made = contoso.add_group("Editors", kim)
     path = f"/Groups/{made['id']}"
-    steps = [
+    steps: list[tuple[dict[str, Any], set[str]]] = [
         (
             {"op": "Add", "path": "members", "value": [{"$ref": None, "value": lee}, {"value": max_}]},
             {kim, lee, max_},
