@@ -137,11 +137,9 @@ def test_settings_are_changed_by_page_and_api(browse: Browse, world: World, devi
     world.contoso.refresh_from_db()
     assert (world.contoso.name, world.contoso.max_use_license_days) == ("Contoso Ltd", 7)
     row = AdminEvent.objects.for_tenant(world.contoso.id).latest("id")
-    assert (row.action, row.before["name"], row.after["name"]) == (
-        "ChangeOrganization",
-        "Contoso",
-        "Contoso Ltd",
-    )
+    assert row.action == "ChangeOrganization"
+    assert row.before is not None and row.before["name"] == "Contoso"
+    assert row.after is not None and row.after["name"] == "Contoso Ltd"
     assert client.post("/settings/edit/", {**given, "max_use_license_days": 366}).status_code == 400
     alice = device("alice")
     headers = {"Authorization": f"Bearer {alice.token}"}
