@@ -91,5 +91,5 @@ def export_download(request: MemberRequest) -> HttpResponse:
     if export is None or export.finished_at is None:
         raise Http404
     name = f"{request.tenant.slug}-{export.finished_at:%Y-%m-%d}.zip"
-    response = FileResponse(open_export(export, actor=request.user), as_attachment=True, filename=name)
-    return response  # type: ignore[return-value]  # a streaming response is one too, for Django
+    file = open_export(export, actor=request.user)
+    return FileResponse(file, as_attachment=True, filename=name)  # type: ignore[return-value]  # one too, for Django
