@@ -10,7 +10,7 @@ from audit.models import AdminEvent, UsageEvent
 from keys.models import KeyVersion
 from policies.models import PolicyTemplate, TemplateGrant
 from policies.publishing import localized
-from tenants.models import Group, Tenant, User
+from tenants.models import Tenant, User
 from tracking.models import Document
 
 
@@ -153,12 +153,6 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         return sorted(
             assignment.role for assignment in user.roles.all() if assignment.tenant_id == user.tenant_id
         )
-
-
-class GroupSerializer(serializers.ModelSerializer[Group]):
-    class Meta:
-        model = Group
-        fields = ("id", "name", "mail")
 
 
 class KeySerializer(serializers.ModelSerializer[KeyVersion]):

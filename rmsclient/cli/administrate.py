@@ -14,7 +14,6 @@ def register(group: CommandGroup) -> None:
     templates.add("list", list_templates, "list all templates, also those you may not choose")
     show = templates.add("show", show_template, "show one template with its grants")
     show.add_argument("template", metavar="ID|NAME")
-    factors.register_people(people)
 
 
 def organization_group(group: CommandGroup) -> CommandGroup:

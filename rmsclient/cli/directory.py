@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from rmsclient.administration import Administration, Record
+from rmsclient.cli import factors
 from rmsclient.cli.context import CommandGroup, Context
 from rmsclient.errors import Exit, UsageError
 
@@ -29,6 +30,7 @@ def register(group: CommandGroup) -> None:
     change.add_argument("--name")
     change.add_argument("--language")
     change.add_argument("--licensed", choices=list(_WORDS))
+    factors.register_people(people)
     _register_groups(group.subgroup("groups", "groups of people and of groups"))
 
 

@@ -59,7 +59,6 @@ def build_parser() -> CommandParser:
     documents.register(group)
     admin = group.subgroup("admin", "administer the organization")
     administrate.register(admin)
-    directory.register(admin)
     organization.register(admin, administrate.organization_group(admin))
     powers.register(admin)
     keys.register(admin)
