@@ -12,11 +12,12 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from administration.devices import create_service
 from keys.models import KeyVersion
 from policies.models import PolicyTemplate
 from tenants.changes import Actor
 from tenants.invitations import invite
-from tenants.models import Group, VerifiedDomain
+from tenants.models import Group, RoleAssignment, ServicePrincipal, SuperUserAppointment, VerifiedDomain
 from tenants.scim_tokens import create_token
 from tests.conftest import Device, World, make_token
 from tracking.models import Document
@@ -33,6 +34,7 @@ EXCUSED = {
     "t/<uuid:tenant_id>/_wmcs": "the same text for every organization, known or not",
     "organization/invitation/": "a secret from a mail; it names no organization's object",
     "t/<uuid:tenant_id>/scim": "answers no person's token or session; tests/administration/test_scim.py tries other tenants' tokens",
+    "devices/<slug:program>/": "names a program of one's own; another person is asked for by a query (test_powers_api.py)",
     "^my/": "device endpoints take no object in the address",
 }
 
@@ -73,9 +75,22 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
         "group_id": lambda route: group.id,
         "domain_id": lambda route: VerifiedDomain.objects.for_tenant(world.contoso).get().id,
         "token_id": lambda route: create_token(world.contoso, "Entra", actor=Actor("test"))[0].id,
+        "role_id": lambda route: RoleAssignment.objects.for_tenant(world.contoso).get().id,
+        "appointment_id": lambda route: (
+            SuperUserAppointment.objects.get_or_create(
+                tenant=world.contoso, user=world.person("carol"), reason="Audit", appointed_by="alice"
+            )[0].id
+        ),
+        "service_id": lambda route: service_of(world).id,
         "pk": by_route,
         "day": lambda route: dt.datetime.now(dt.UTC).date(),
     }
+
+
+def service_of(world: World) -> ServicePrincipal:
+    if not ServicePrincipal.objects.for_tenant(world.contoso).exists():
+        create_service(world.contoso, "Gateway", {"licensing"}, actor="operator")
+    return ServicePrincipal.objects.for_tenant(world.contoso).get()
 
 
 def test_the_matrix_is_not_empty() -> None:
