@@ -29,7 +29,7 @@ _ASSOCIATED: Final = b"allauth mfa authenticator"
 _WITHOUT_FACTOR: Final = ("/accounts/", "/sign-in-again/", "/preferences/", "/static/", "/help/")
 
 
-class FactorAdapter(DefaultMFAAdapter):
+class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is untyped
     """What is stored of factors: secrets under the installation's key, never in clear."""
 
     error_messages = {

@@ -61,7 +61,7 @@ def reset_factors(context: Context) -> Exit:
 
 
 def _find(administration: Administration, wanted: str) -> Record:
-    for person in administration.people():
+    for person in administration.records("/people/"):
         if wanted.casefold() in (person.text("id").casefold(), person.text("email").casefold()):
             return person
     raise UsageError("no_such_person", f"There is nobody “{wanted}” in the organization.")
