@@ -323,7 +323,9 @@ def _clean_mail(tenant: Tenant, mail: str) -> str:
 
 
 def _taken(tenant: Tenant, name: str, mail: str, own_id: uuid.UUID | None) -> ChangeRefusedError:
-    others = Group.objects.for_tenant(tenant).exclude(id=own_id)
+    others = Group.objects.for_tenant(tenant)
+    if own_id is not None:
+        others = others.exclude(id=own_id)
     if mail and others.filter(mail=mail).exists():
         return ChangeRefusedError(
             "address_taken", _("Another group has the address %(address)s."), address=mail

@@ -174,7 +174,7 @@ def remove_person(person: User, *, actor: Actor) -> None:
         }
         GroupMember.objects.filter(user=locked, group__tenant=tenant).delete()
         for owned in (RoleAssignment, SuperUserAppointment, DirectoryEntry):
-            owned.objects.for_tenant(tenant).filter(user=locked).delete()  # type: ignore[attr-defined]  # all TenantOwned
+            owned.objects.for_tenant(tenant).filter(user=locked).delete()
         Token.objects.filter(user=locked).delete()
         _leave_addresses(locked, tenant)
         locked.tenant, locked.licensed = None, False

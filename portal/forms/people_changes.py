@@ -27,7 +27,7 @@ class InvitationForm(forms.Form):
         label=_("Name"), help_text=_("Only when you invite a single person."), max_length=100, required=False
     )
     language = forms.ChoiceField(label=_("Language of the mail"), choices=settings.LANGUAGES)
-    groups = forms.ModelMultipleChoiceField(
+    groups: "forms.ModelMultipleChoiceField[Group]" = forms.ModelMultipleChoiceField(
         label=_("Groups"), queryset=None, required=False, widget=forms.CheckboxSelectMultiple
     )
 
