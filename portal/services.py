@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from administration.devices import LICENSING, PROTECT_FOR_OTHERS, ServiceError, create_service
+from administration.devices import PROTECT_FOR_OTHERS, ServiceError, create_service
 from administration.services import delete_service, rotate_secret, services_of
+from licensing.authentication import LICENSING
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.powers import ServiceForm
 from portal.powers import ask
