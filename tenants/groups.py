@@ -6,7 +6,7 @@ too, because whoever is in the inner one is in the outer one.
 """
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -29,9 +29,6 @@ from tenants.models import (
 
 MAX_NAME: Final = 100
 
-# Asked by `tenants.groups.delete_group`: apps above say whether something of theirs still names a group, in a sentence.
-_users_of_groups: list[Callable[[Group], str | None]] = []
-
 _OUTER = """
 WITH RECURSIVE around(id) AS (
   SELECT CAST(%(group)s AS {type})
@@ -48,11 +45,6 @@ WITH RECURSIVE inside(id) AS (
 )
 SELECT id FROM inside
 """
-
-
-def refuse_deletion_when(in_use: Callable[[Group], str | None]) -> None:
-    """Have `in_use` asked before a group is deleted; its sentence, when it returns one, is the refusal."""
-    _users_of_groups.append(in_use)
 
 
 def groups_around(group_id: uuid.UUID) -> set[uuid.UUID]:
@@ -293,10 +285,6 @@ def _check_unused(group: Group) -> None:
     for power, used in named.items():
         if used:
             raise ChangeRefusedError("group_in_use", sentences[power], group=group.name)
-    for in_use in _users_of_groups:
-        sentence = in_use(group)
-        if sentence is not None:
-            raise ChangeRefusedError("group_in_use", sentence)
 
 
 def _clean_name(name: str) -> str:

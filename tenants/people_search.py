@@ -1,8 +1,4 @@
-"""Finding people among very many: parts of a name or of any address, and filters, all served by indexes.
-
-On PostgreSQL names and addresses have trigram indexes where the database offers them (`tenants.0004`), so that a part in
-the middle is found without reading everybody.
-"""
+"""Finding people: parts of a name or of any address, and filters."""
 
 import uuid
 from dataclasses import dataclass
@@ -54,7 +50,7 @@ def people_matching(tenant: Tenant, wanted: PeopleFilter) -> QuerySet[User]:
 
 
 def _by_text(tenant: Tenant, text: str) -> Q:
-    """A few aliases are looked up first: as a list of ids they combine with the indexes on name and main address."""
+    """A few aliases are looked up first, so that the list itself needs no join."""
     text = text.strip()[:200].replace("\x00", "")
     aliases = EmailAddress.objects.filter(email__icontains=text, primary=False, user__tenant=tenant)
     found = list(aliases.values_list("user_id", flat=True)[:_ALIASES])
