@@ -65,7 +65,7 @@ def end_program(person: User, program_id: str, *, actor: Actor) -> int:
     with transaction.atomic():
         tokens = Token.objects.filter(user=person, client_id=program_id)
         name = tokens.values_list("client__name", flat=True).first()
-        ended: int = tokens.delete()[0]
+        ended = int(tokens.delete()[0])
         if ended and person.tenant is not None:
             log_change(
                 person.tenant,

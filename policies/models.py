@@ -117,7 +117,7 @@ class TemplateScope(models.Model):
 
     version = models.ForeignKey(TemplateVersion, on_delete=models.CASCADE, related_name="scope")
     user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [

@@ -81,7 +81,7 @@ class Transport:
 
     def send_json(self, method: str, path: str, body: object = None) -> object:
         """A PUT, PATCH or DELETE, which may be repeated. None for an answer without content."""
-        return self._exchange(method, path, body=body, repeatable=True)
+        return self._exchange(method, path, body=body, repeatable=True, may_be_empty=True)
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> tuple[int, object]:
         """An OAuth request (never with the bearer token): status and JSON, whatever the status."""
@@ -112,6 +112,7 @@ class Transport:
         body: object = None,
         repeatable: bool,
         key: str | None = None,
+        may_be_empty: bool = False,
     ) -> object:
         url = self.server.join(path)
         token = self._tokens.token() if self._tokens else None
@@ -122,9 +123,11 @@ class Transport:
             status, content = self._send(
                 method, url, token=fresh, params=params, body=body, repeatable=repeatable, key=key
             )
-        if status not in (200, 201, 202, 204):
+        if may_be_empty and status == 204:
+            return None
+        if status not in (200, 201, 202):
             raise self._refusal(status, content)
-        return None if status == 204 else _parse(content, self.server)
+        return _parse(content, self.server)
 
     @contextmanager
     def _authorized(self, method: str, path: str) -> Iterator[httpx.Response]:

@@ -12,6 +12,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -174,7 +175,13 @@ def delete_group(group: Group, *, actor: Actor) -> None:
         log_change(
             locked.tenant, actor, "DeleteGroup", target=locked.name, target_id=locked.id, before=before
         )
-        locked.delete()
+        try:
+            locked.delete()
+        except ProtectedError as error:
+            # What names a group from above (the scope of a template) is not known here; the relation itself protects it.
+            raise ChangeRefusedError(
+                _("A template is shown to this group. Take the group out of the template first.")
+            ) from error
 
 
 def add_people(group: Group, people: Iterable[User], *, actor: Actor) -> int:

@@ -23,6 +23,7 @@ from tenants.models import (
     VerifiedDomain,
 )
 from tenants.roles import hold_roles, is_last_global_admin
+from tenants.sessions import end_sessions_of
 
 MAX_NAME = 100
 MAX_ADDRESSES = 50
@@ -33,7 +34,7 @@ def find_person(tenant: Tenant, person_id: uuid.UUID) -> User | None:
 
 
 def suspend(person: User, *, actor: Actor) -> bool:
-    """Take every access away until further notice; tokens end now. Whether anything changed. Raises `ChangeRefusedError`."""
+    """Take every access away until further notice; tokens and browser sessions end now. Whether anything changed. Raises `ChangeRefusedError`."""
     with transaction.atomic():
         locked = _lock(person)
         if not locked.is_active:
@@ -42,6 +43,7 @@ def suspend(person: User, *, actor: Actor) -> bool:
         locked.is_active, locked.suspended_at = False, timezone.now()
         locked.save(update_fields=["is_active", "suspended_at"])
         Token.objects.filter(user=locked).delete()
+        end_sessions_of(locked)
         _log(locked, actor, "SuspendPerson", before={"active": True}, after={"active": False})
     person.is_active, person.suspended_at = False, locked.suspended_at
     return True

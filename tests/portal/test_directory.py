@@ -17,7 +17,9 @@ pytestmark = pytest.mark.django_db
 
 
 def works(world: World, secret: str) -> bool:
-    answer = Client().get(f"/t/{world.contoso.id}/scim/v2/Users", headers={"Authorization": f"Bearer {secret}"})
+    answer = Client().get(
+        f"/t/{world.contoso.id}/scim/v2/Users", headers={"Authorization": f"Bearer {secret}"}
+    )
     return bool(answer.status_code == 200)
 
 

@@ -27,7 +27,7 @@ BY_ROLE = {
     "/logs/": {"global_admin", "auditor"},
     "/logs/changes/": {"global_admin", "auditor"},
     "/logs/usage/2026-01-31/": {"global_admin", "auditor"},
-    "/settings/": {"global_admin"},
+    "/settings/": {"global_admin", "auditor"},
     "/settings/deactivate/": {"global_admin"},
 }
 OPEN_TO_THE_WORLD = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/design/")

@@ -65,7 +65,7 @@ def test_many_are_changed_after_a_look_at_what_it_means(browse: Browse, world: W
 def test_the_exported_file_holds_no_formula(browse: Browse, world: World) -> None:
     User.objects.filter(email="bob@contoso.example").update(name="=HYPERLINK(1)")
     answer = browse("alice").get("/people/export/")
-    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    text = b"".join(answer).decode("utf-8-sig")
     assert text.splitlines()[0] == "address,name,groups,licensed,language,aliases,active"
     assert "'=HYPERLINK(1)" in text and "carol@contoso.example,Carol,Sales," in text and "mallory" not in text
 
