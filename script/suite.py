@@ -52,7 +52,8 @@ def main() -> None:
     if "postgresql" not in absent:
         broker = "" if "redis" in absent else _redis_url()
         title = "on PostgreSQL" + (" with Redis" if broker else "")
-        _test(title, {"RIGHTSKEEP_DATABASE_URL": _postgresql_url(), "RIGHTSKEEP_BROKER_URL": broker})
+        second = {"RIGHTSKEEP_DATABASE_URL": _postgresql_url(), "RIGHTSKEEP_BROKER_URL": broker}
+        _test(title, second, "-m", "not looks")
     for service in absent.values():
         _say(f"NOT TESTED: {service.name} is absent: {service.without}")
     _say(f"Everything passed in {time.monotonic() - started:.0f} s.")
@@ -141,9 +142,9 @@ def _production_environment() -> dict[str, str]:
     }
 
 
-def _test(title: str, environment: dict[str, str]) -> None:
+def _test(title: str, environment: dict[str, str], *arguments: str) -> None:
     """Two processes; tests that start real servers share one of them (`--dist loadgroup`, marker `processes`)."""
-    command = [*_pytest(), "-n", "2", "--dist", "loadgroup", "--durations", "12"]
+    command = [*_pytest(), "-n", "2", "--dist", "loadgroup", "--durations", "12", *arguments]
     _must(f"tests {title}", command, {**os.environ, **environment})
 
 

@@ -180,7 +180,8 @@ def delete_group(group: Group, *, actor: Actor) -> None:
         except ProtectedError as error:
             # What names a group from above (the scope of a template) is not known here; the relation itself protects it.
             raise ChangeRefusedError(
-                _("A template is shown to this group. Take the group out of the template first.")
+                "group_in_use",
+                _("A template is shown to this group. Take the group out of the template first."),
             ) from error
 
 

@@ -246,6 +246,7 @@ def test_revoked_document_stays_shut(reader: Callable[..., Reader], world: World
     assert dave.page.get_by_text("withdrawn", exact=True).count() == 0
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_are_accessible(reader: Callable[..., Reader], scheme: str) -> None:
     bob, dave = reader("bob", color_scheme=scheme), reader("dave", color_scheme=scheme)

@@ -101,6 +101,7 @@ def check(page: Page, where: str, *, look_at: int) -> None:
             assert serious == [], f"{where} at {width}"
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize(("scheme", "language"), [("light", "de"), ("dark", "en")])
 def test_every_page_is_clean(
     live_server: LiveServer, open_page: OpenPage, world: World, document: Document, scheme: str, language: str
@@ -117,6 +118,7 @@ def test_every_page_is_clean(
         check(page, address, look_at=360 if scheme == "light" else 1440)
 
 
+@pytest.mark.looks
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_before_sign_in_and_of_a_guest_are_clean(open_page: OpenPage, scheme: str) -> None:
     page = open_page(color_scheme=scheme)

@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from audit.models import AdminEvent
+from policies.models import TemplateScope, TemplateVersion
 from tenants import groups
 from tenants.changes import Actor, ChangeRefusedError
 from tenants.freshness import forget_facts
@@ -89,6 +90,16 @@ def test_people_and_groups_of_others_stay_out(world: World, alice: Actor) -> Non
             groups.add_people(group, [world.person(stranger)], actor=alice)
     with pytest.raises(ChangeRefusedError, match="no such group"):
         groups.nest(group, theirs, actor=alice)
+
+
+def test_a_group_that_a_template_is_shown_to_is_not_deleted(world: World, alice: Actor) -> None:
+    sales = Group.objects.for_tenant(world.contoso).get(name="Sales")
+    version = TemplateVersion.objects.filter(template__tenant=world.contoso)[0]
+    TemplateScope.objects.create(version=version, group=sales)
+    with pytest.raises(ChangeRefusedError, match="template is shown to this group"):
+        groups.delete_group(sales, actor=alice)
+    assert Group.objects.filter(id=sales.id).exists()
+    assert not AdminEvent.objects.filter(action="DeleteGroup").exists()
 
 
 def test_a_group_in_use_is_not_deleted(world: World, alice: Actor) -> None:
