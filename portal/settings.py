@@ -339,6 +339,12 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    "ENUM_NAME_OVERRIDES": {
+        "LanguageEnum": [(code, code) for code, _name in LANGUAGES],
+        "OnboardingEnum": "tenants.models.Tenant.Onboarding",
+        "KeyKindEnum": "keys.models.KeyVersion.Kind",
+        "IdentityProviderKindEnum": "tenants.models.IdentityProvider.Kind",
+    },
 }
 # A licensing request may be 32 MiB long (protocol.md 1.1); the device views refuse more with their own JSON object.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 33 * 1024 * 1024
