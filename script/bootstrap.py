@@ -93,7 +93,10 @@ def _install() -> None:
     if not _works():
         _make(uv)
     tool = [uv, "pip", "install", "--python", str(PYTHON)] if uv else [str(PYTHON), "-m", "pip", "install"]
-    _call([*tool, "-qq", "--require-hashes", "-r", str(LOCK_FILE)], "The packages could not be installed.")
+    # The lock file holds the whole closure. Were dependencies looked up again, pip would take a newer release for
+    # `package[extra]` than the one that stands here, and refuse it for want of a hash.
+    packages = [*tool, "-qq", "--no-deps", "--require-hashes", "-r", str(LOCK_FILE)]
+    _call(packages, "The packages could not be installed.")
     # setuptools stands in the lock file, so nothing has to be fetched for building.
     own = [*tool, "-qq", "--no-deps", "--no-build-isolation", "-e", str(ROOT)]
     _call(own, "The project itself could not be installed.")
