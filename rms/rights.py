@@ -57,6 +57,9 @@ LEVEL_NAMES: Final[dict[str, str]] = {
 
 DO_NOT_FORWARD: Final = (VIEW, EDIT, DOCEDIT, REPLY, REPLYALL, OBJMODEL)
 ENCRYPT_ONLY: Final = tuple(right for right in ALL_RIGHTS if right not in (EXPORT, OWNER))
+# The special policies by the role that our own clients send; their recipients have exactly these rights.
+SPECIALS: Final[dict[str, tuple[str, ...]]] = {"DONOTFORWARD": DO_NOT_FORWARD, "ENCRYPTONLY": ENCRYPT_ONLY}
+SPECIAL_NAMES: Final[dict[str, str]] = {"DONOTFORWARD": "Do Not Forward", "ENCRYPTONLY": "Encrypt-Only"}
 
 # What a right is useless without, beyond VIEW, which all need.
 _NEEDS: Final[dict[str, tuple[str, ...]]] = {
@@ -94,18 +97,31 @@ def implies(held: Collection[str], right: str) -> bool:
     return right in held or OWNER in held
 
 
+def special_of(grants: Iterable[tuple[str, Collection[str]]]) -> str:
+    """The special policy that pairs of principal and rights amount to: one of `SPECIALS`, or empty for any other policy.
+
+    Whoever sent them, and however: a policy is known by what it grants. What the owner has does not count.
+    """
+    held = [frozenset(rights) for principal, rights in grants if principal != "owner"]
+    return next(
+        (role for role, expected in SPECIALS.items() if held and all(each == set(expected) for each in held)),
+        "",
+    )
+
+
 def parse_level_or_rights(text: str) -> tuple[str, ...]:
-    """The rights meant by a level ("Viewer", "Co-Author", "COOWNER") or by a list ("VIEW,PRINT").
+    """The rights meant by a level ("Viewer", "Co-Author", "COOWNER"), a special policy or a list ("VIEW,PRINT").
 
     Dependencies of a list are added. Raises ValueError with a sentence for people when nothing is meant.
     """
     wanted = text.strip().casefold().replace("-", "").replace(" ", "")
-    for role, name in LEVEL_NAMES.items():
-        if wanted in (role.casefold(), name.casefold().replace("-", "")):
-            return LEVELS[role]
+    known = {**LEVELS, **SPECIALS}
+    for role, name in {**LEVEL_NAMES, **SPECIAL_NAMES}.items():
+        if wanted in (role.casefold(), name.casefold().replace("-", "").replace(" ", "")):
+            return known[role]
     names = [part.strip() for part in text.split(",")]
     if not all(names):
-        levels = ", ".join(LEVEL_NAMES.values())
+        levels = ", ".join((*LEVEL_NAMES.values(), *SPECIAL_NAMES.values()))
         raise ValueError(f"“{text}” is neither a level ({levels}) nor a list of rights such as VIEW,PRINT.")
     for name in names:
         if len(name) > _MAX_NAME_LENGTH or not name.isprintable() or " " in name:

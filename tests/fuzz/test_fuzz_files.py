@@ -1,6 +1,6 @@
 import pytest
 
-from tests.fuzz import fuzz_pfile, fuzz_record
+from tests.fuzz import fuzz_log_proof, fuzz_pfile, fuzz_record
 from tests.fuzz.running import run
 
 # Cases are mutations with a fixed seed, so that a run that passes once passes always.
@@ -18,3 +18,9 @@ def test_protected_files(name):
 def test_records(name):
     refused = run(fuzz_record.TARGETS, fuzz_record.Targets, name, 3000, seed=20250131)
     assert (0 < refused < 3000) or name == "judging"
+
+
+@pytest.mark.parametrize("name", fuzz_log_proof.TARGETS)
+def test_log_proofs(name):
+    refused = run(fuzz_log_proof.TARGETS, fuzz_log_proof.Targets, name, 3000, seed=20250131)
+    assert (0 < refused < 3000) or name == "files"
