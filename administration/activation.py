@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from administration import sign_up
 from audit.recording import record_admin
 from keys.rollover import create_first_key
 from policies.publishing import create_default_templates
+from tenants.languages import MAX_LANGUAGES, in_order
 from tenants.models import RoleAssignment, Tenant, User
 
 
@@ -29,14 +31,14 @@ class SignUpRefusedError(OrganizationError):
 
 def create_organization(name: str, *, founder: User) -> Tenant:
     """A new, inactive organization with `founder` as its global administrator. Raises `OrganizationError`."""
-    name = _clean_name(name)
+    name = clean_name(name)
     with transaction.atomic():
         founder = User.objects.select_for_update(of=("self",)).get(id=founder.id)
         if founder.tenant_id is not None:
             raise OrganizationError("You already belong to an organization.")
         if refused := sign_up.refusal(founder):
             raise SignUpRefusedError(sign_up.REFUSALS[refused])
-        tenant = _create_tenant(name, founder.language or "en")
+        tenant = create_tenant(name, founder.language or "en")
         if settings.SIGN_UP == sign_up.INVITATION and not sign_up.use_invitation(founder, tenant):
             raise SignUpRefusedError(sign_up.REFUSALS[sign_up.INVITATION])
         founder.tenant = tenant
@@ -81,13 +83,17 @@ def change_organization(
     name: str | None = None,
     default_language: str | None = None,
     max_use_license_days: int | None = None,
+    languages: Collection[str] | None = None,
 ) -> None:
     """Store what is given and differs; what is None stays as it is. Raises `OrganizationError`."""
     wanted: dict[str, Any] = {
-        "name": None if name is None else _clean_name(name),
+        "name": None if name is None else clean_name(name),
         "default_language": default_language,
         "max_use_license_days": max_use_license_days,
+        "languages": None if languages is None else in_order(languages),
     }
+    if languages is not None and not 1 <= len(in_order(languages)) <= MAX_LANGUAGES:
+        raise OrganizationError(f"Templates are written in 1 to {MAX_LANGUAGES} languages.")
     if default_language is not None and default_language not in dict(settings.LANGUAGES):
         raise OrganizationError(f"The language is one of {', '.join(dict(settings.LANGUAGES))}.")
     if max_use_license_days is not None and not 1 <= max_use_license_days <= 365:
@@ -108,22 +114,25 @@ def change_organization(
     tenant.refresh_from_db()
 
 
-def _clean_name(name: str) -> str:
+def clean_name(name: str) -> str:
     name = " ".join(name.split())
     if not 2 <= len(name) <= 100 or not name.isprintable():
         raise OrganizationError("The name of an organization has 2 to 100 characters.")
     return name
 
 
-def _create_tenant(name: str, language: str) -> Tenant:
+def create_tenant(name: str, language: str, **more: Any) -> Tenant:
+    """The row of a new organization, with `more` in its columns. Raises `OrganizationError`.
+
+    Its short name has six random digits always: without them it would tell who took the plain one before.
+    """
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:30] or "organization"
-    for slug in (base, f"{base}-{uuid.uuid4().hex[:6]}"):
-        try:
-            with transaction.atomic():
-                return Tenant.objects.create(name=name, slug=slug, default_language=language)
-        except IntegrityError:
-            continue
-    raise OrganizationError("No short name could be found for this organization; try again.")
+    slug = f"{base}-{uuid.uuid4().hex[:6]}"
+    try:
+        with transaction.atomic():
+            return Tenant.objects.create(name=name, slug=slug, default_language=language, **more)
+    except IntegrityError as error:
+        raise OrganizationError("No short name could be found for this organization; try again.") from error
 
 
 def _log(

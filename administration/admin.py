@@ -14,6 +14,7 @@ from tenants.models import Tenant, User
 @admin.register(Tenant)
 class TenantAdmin(ReadOnlyAdmin):
     owner = "id"
+    notes_lists = False  # which organizations there are is no organization's own
     list_display = ("name", "slug", "state", "onboarding", "super_users_enabled", "created_at")
     list_filter = ("state", "onboarding", "super_users_enabled")
     search_fields = ("name", "slug")

@@ -25,9 +25,36 @@ from administration.models import OrganizationExport
 from audit import aggregation
 from audit.models import AdminEvent
 from audit.recording import record_admin
-from policies.models import LocalizedName, PolicyTemplate, TemplateGrant
-from tenants.models import Group, GroupMember, GroupNesting, RoleAssignment, Tenant, User, VerifiedDomain
-from tracking.models import Document
+from keys.models import (
+    ImportKey,
+    IncidentStep,
+    KeyExport,
+    KeyIncident,
+    KeyNotice,
+    KeyPolicy,
+    KeyUse,
+    KeyVersion,
+    RollPolicy,
+)
+from policies.models import (
+    LocalizedName,
+    PolicyTemplate,
+    ProtectionLimits,
+    TemplateGrant,
+    TemplateScope,
+    TemplateVersion,
+)
+from tenants.models import (
+    Group,
+    GroupMember,
+    GroupNesting,
+    RoleAssignment,
+    StatedAddress,
+    Tenant,
+    User,
+    VerifiedDomain,
+)
+from tracking.models import AccessChange, Destruction, Document, Resealing, UnregisteredDocument
 
 _CHUNK: Final = 2000
 _STALE_AFTER: Final = timedelta(minutes=3)
@@ -50,6 +77,22 @@ _PERSON = (
     "time_zone",
     "date_joined",
 )
+_KEY_EXPORT = (
+    "id",
+    "reason",
+    "recipient_fingerprint",
+    "keys",
+    "requested_by",
+    "requested_at",
+    "approved_by",
+    "approved_at",
+    "expires_at",
+    "outcome",
+    "ended_by",
+    "ended_at",
+    "downloads",
+    "downloaded_at",
+)
 _TABLES: Final[dict[str, Rows]] = {
     "organization": lambda tenant: Tenant.objects.filter(id=tenant.id).values(),
     "people": lambda tenant: User.objects.for_tenant(tenant).order_by("id").values(*_PERSON),
@@ -64,6 +107,14 @@ _TABLES: Final[dict[str, Rows]] = {
             primary=F("emailaddress__primary"),
         )
     ),
+    "stated_addresses": lambda tenant: (
+        StatedAddress.objects.for_tenant(tenant).order_by("id").values("user_id", "address", "stated_at")
+    ),
+    "merged_accounts": lambda tenant: (
+        User.objects.filter(tenant=tenant, merged_into__isnull=False)
+        .order_by("id")
+        .values("id", "name", "merged_into_id")
+    ),
     "groups": lambda tenant: Group.objects.for_tenant(tenant).order_by("id").values(),
     "group_members": lambda tenant: (
         GroupMember.objects.filter(group__tenant=tenant).order_by("id").values("group_id", "user_id")
@@ -76,6 +127,14 @@ _TABLES: Final[dict[str, Rows]] = {
         "domain", "proven_at", "lost_since"
     ),
     "templates": lambda tenant: PolicyTemplate.objects.for_tenant(tenant).order_by("id").values(),
+    "template_versions": lambda tenant: (
+        TemplateVersion.objects.filter(template__tenant=tenant).order_by("id").values()
+    ),
+    "template_scopes": lambda tenant: (
+        TemplateScope.objects.filter(version__template__tenant=tenant)
+        .order_by("id")
+        .values("user_id", "group_id", template=F("version__template"), number=F("version__number"))
+    ),
     "template_names": lambda tenant: (
         LocalizedName.objects.filter(version__template__tenant=tenant)
         .order_by("id")
@@ -88,7 +147,70 @@ _TABLES: Final[dict[str, Rows]] = {
         .order_by("id")
         .values("principal", "rights", template=F("version__template"), number=F("version__number"))
     ),
+    "keys": lambda tenant: (
+        KeyVersion.objects.for_tenant(tenant)
+        .order_by("id")
+        .values(
+            "id",
+            "fingerprint",
+            "bits",
+            "kind",
+            "origin",
+            "state",
+            "created_at",
+            "activated_at",
+            "archived_at",
+            "held_at",
+            "disabled_at",
+        )
+    ),
+    "key_policy": lambda tenant: KeyPolicy.objects.for_tenant(tenant).values("place", "export_wait_hours"),
+    "key_exports": lambda tenant: (
+        KeyExport.objects.for_tenant(tenant).order_by("requested_at", "id").values(*_KEY_EXPORT)
+    ),
+    "import_keys": lambda tenant: (
+        ImportKey.objects.for_tenant(tenant)
+        .order_by("id")
+        .values("created_by", "created_at", "expires_at", "used_at")
+    ),
+    "roll_policy": lambda tenant: RollPolicy.objects.for_tenant(tenant).values(
+        "every_days", "stated_age_days", "before_age", "bits"
+    ),
+    "key_uses": lambda tenant: (
+        KeyUse.objects.for_tenant(tenant).order_by("id").values("key_id", "day", "protected", "opened")
+    ),
+    "key_notices": lambda tenant: (
+        KeyNotice.objects.for_tenant(tenant).order_by("id").values("kind", "key_id", "since", "sent_at")
+    ),
+    "key_incidents": lambda tenant: KeyIncident.objects.for_tenant(tenant).order_by("id").values(),
+    "key_incident_steps": lambda tenant: IncidentStep.objects.for_tenant(tenant).order_by("id").values(),
+    "resealings": lambda tenant: (
+        Resealing.objects.for_tenant(tenant)
+        .order_by("id")
+        .values("key_id", "requested_by", "requested_at", "documents", "finished_at")
+    ),
+    "destructions": lambda tenant: Destruction.objects.for_tenant(tenant).order_by("id").values(),
+    "unregistered_documents": lambda tenant: (
+        UnregisteredDocument.objects.for_tenant(tenant)
+        .order_by("id")
+        .values("key_id", "content_id", "seen_at")
+    ),
     "documents": lambda tenant: Document.objects.for_tenant(tenant).order_by("id").values(),
+    "access_changes": lambda tenant: (
+        AccessChange.objects.filter(document__tenant=tenant)
+        .order_by("document_id", "number")
+        .values(
+            "number",
+            "time",
+            "actor",
+            "reason",
+            "principal",
+            "before",
+            "after",
+            content_id=F("document__content_id"),
+        )
+    ),
+    "protection_limits": lambda tenant: ProtectionLimits.objects.filter(tenant=tenant).values(),
     "admin_log": lambda tenant: AdminEvent.objects.for_tenant(tenant.id).order_by("id").values(),
 }
 

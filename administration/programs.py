@@ -1,4 +1,4 @@
-"""The devices and apps a person signed in with: which, since when, and their end."""
+"""The devices and apps a person signed in with: with a second factor or not, which, since when, and their end."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from audit.models import UsageEvent
 from tenants.changes import Actor, log_change
+from tenants.factors import is_required_of
+from tenants.identity import SECOND_FACTOR
 from tenants.models import User
 
 _LOOKED_AT = 500
@@ -58,6 +60,23 @@ def latest_uses(person: User, *, limit: int = 10) -> list[Use]:
     for time, address, program in calls.order_by("-id").values_list("time", "c_ip", "c_info")[:_LOOKED_AT]:
         found.setdefault((address, program), Use(time, address, program))
     return list(found.values())[:limit]
+
+
+def complete_sign_in(access_token: str, refresh_token: str, *, proven_by: str | None) -> bool:
+    """Mark tokens just issued to a person whose second factor stands behind them; `proven_by` is the id of that person.
+
+    False when the tokens lack a factor that the person's organization asks for: then they must not be handed out.
+    """
+    tokens = Token.objects.select_related("user__tenant")
+    access = tokens.lookup(Token.Type.ACCESS_TOKEN, access_token)
+    if access is None or access.user is None:
+        return True  # a service's
+    if proven_by != str(access.user.id):
+        return not is_required_of(access.user)
+    for token in filter(None, (access, tokens.lookup(Token.Type.REFRESH_TOKEN, refresh_token))):
+        token.set_scopes([*{*token.get_scopes(), SECOND_FACTOR}])
+        token.save(update_fields=["scopes"])
+    return True
 
 
 def end_program(person: User, program_id: str, *, actor: Actor) -> int:

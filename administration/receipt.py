@@ -1,15 +1,13 @@
-"""The receipt for a removed organization: a JSON Web Signature (RS256) by the key that also signs identity tokens, so
-that anybody can check it with the installation's published keys (`/.well-known/jwks.json`)."""
+"""The receipt for a removed organization, a signed statement of the installation (`statements`)."""
 
 import datetime as dt
 from typing import Any, Final
 
 import jwt
-from allauth.core.internal import jwkkit
 from django.conf import settings
 
+from administration import statements
 from administration.models import Removal
-from keys.custody import oidc_signing_key
 
 TYPE: Final = "removal-receipt+jwt"
 
@@ -40,18 +38,16 @@ def facts_of(removal: Removal) -> dict[str, Any]:
 
 def sign(facts: dict[str, Any]) -> str:
     """The receipt in compact form."""
-    jwk, private_key = jwkkit.load_jwk_from_pem(oidc_signing_key())
-    return jwt.encode(facts, private_key, algorithm="RS256", headers={"kid": jwk["kid"], "typ": TYPE})
+    return statements.sign(facts, TYPE)
 
 
 def verify(text: str) -> dict[str, Any]:
     """The facts of a receipt this installation signed. Raises `ReceiptError`."""
-    jwk, _ = jwkkit.load_jwk_from_pem(oidc_signing_key())
     token = "".join(text.split())
     try:
         if jwt.get_unverified_header(token).get("typ") != TYPE:
             raise ReceiptError("This is not a receipt for a removed organization.")
-        facts: dict[str, Any] = jwt.decode(token, jwt.PyJWK(jwk).key, algorithms=["RS256"])
+        facts: dict[str, Any] = jwt.decode(token, statements.public_key(), algorithms=["RS256"])
     except jwt.InvalidSignatureError as error:
         raise ReceiptError("The receipt was altered, or signed by another installation.") from error
     except jwt.PyJWTError as error:

@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from keys.custody import hold_active
-from keys.errors import KeyNoLongerActiveError
+from keys.errors import KeyNoLongerActiveError, KeyUnavailableError
 from licensing.calls import Call
-from licensing.decision import Decision, decide, recognize
-from licensing.errors import BadInputError, DeviceError, ServiceDisabledError
+from licensing.decision import UNUSABLE, Decision, decide, recognize
+from licensing.errors import BadInputError, DeviceError, ServerFaultError, ServiceDisabledError
 from policies.evaluation import Outcome
 from rms.integrity import SealedRecord, encode_record
 from rms.rights import EDIT, implies
@@ -75,11 +75,13 @@ def _sign_and_register(
         with transaction.atomic():
             hold_active(recognized.key)
             _register(recognized.tenant_id, record)
-            call.log("Success", **facts)
+            call.log("Success", **facts, key_id=recognized.key.id)
     except KeyNoLongerActiveError as error:
         raise KeyRolledError(
             "The organization's key was changed in between: protect the file again."
         ) from error
+    except KeyUnavailableError as error:
+        raise ServerFaultError(UNUSABLE) from error
     return encode_record(record, signature)
 
 

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit.recording import record_admin
+from tenants.domain_names import canonical_address
 from tenants.models import OrganizationInvitation, Tenant, User
 from tenants.outbox import queue_mail
 from tenants.tokens import hash_token
@@ -65,7 +66,7 @@ def invite_organization(email: str) -> OrganizationInvitation:
 
     Raises `InvitationError`.
     """
-    email = email.strip().lower()
+    email = canonical_address(email)
     try:
         validate_email(email)
     except ValidationError:
@@ -103,7 +104,7 @@ def invitation_of(token: str) -> OrganizationInvitation | None:
 def _waiting_for(person: User) -> QuerySet[OrganizationInvitation]:
     """Invitations to an address the person has proven: holding the mailbox is what counts, link or not."""
     addresses = [
-        email.lower()
+        canonical_address(email)
         for email in person.emailaddress_set.filter(verified=True).values_list("email", flat=True)
     ]
     return OrganizationInvitation.objects.filter(

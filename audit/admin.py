@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from audit.models import AdminEvent, AggregationCursor, ClientLog, LogSegment, UsageEvent
-from audit.recording import record_admin
+from audit.recording import record_admin, record_looks
 
 if TYPE_CHECKING:  # these classes take parameters for the type checker only
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -61,6 +61,8 @@ class ReadOnlyAdmin(_ReadOnly, _ModelAdmin):
 
     # Where a row says whose it is; a row of nobody's is looked at without a trace.
     owner: ClassVar[str] = "tenant_id"
+    # Whether its lists show what is an organization's, so that they leave a trace as well.
+    notes_lists: ClassVar[bool] = True
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -71,14 +73,31 @@ class ReadOnlyAdmin(_ReadOnly, _ModelAdmin):
             self._note_look(request, object_id)
         return response
 
-    def _note_look(self, request: HttpRequest, object_id: str) -> None:
-        shown = self.get_object(request, unquote(object_id))
-        value: Any = shown
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """A page of rows, which leaves one row in the admin log of each organization of which something is shown."""
+        response = super().changelist_view(request, extra_context)
+        changes = getattr(response, "context_data", {}).get("cl")
+        if self.notes_lists and changes is not None:
+            record_looks(
+                {owner for row in changes.result_list if (owner := self._owner_of(row)) is not None},
+                actor=str(request.user),
+                actor_id=request.user.pk,
+                target=self.model._meta.label,
+            )
+        return response
+
+    def _owner_of(self, row: Any) -> uuid.UUID | None:
+        value = row
         for name in self.owner.split("."):
             value = getattr(value, name, None)
-        if shown is not None and isinstance(value, uuid.UUID):
+        return value if isinstance(value, uuid.UUID) else None
+
+    def _note_look(self, request: HttpRequest, object_id: str) -> None:
+        shown = self.get_object(request, unquote(object_id))
+        owner = self._owner_of(shown)
+        if shown is not None and owner is not None:
             record_admin(
-                tenant_id=value,
+                tenant_id=owner,
                 actor=str(request.user),
                 actor_id=request.user.pk,
                 action="OperatorViewed",

@@ -26,11 +26,12 @@ from django.db.models import Count, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from audit.chain import genesis, link, read_segment
+from audit.chain import read_segment
 from audit.errors import SegmentDamagedError
 from audit.models import AggregationCursor, LogSegment, UsageEvent, scope_of
 from audit.recording import WRITERS_LOCK
 from audit.w3c import HEADER, format_row
+from rms.daily_log import genesis, link
 
 BATCH_ROWS = 20_000
 # Rows wait this long for company: a file per tenant and run would otherwise make thousands a day for a quiet tenant.
@@ -80,6 +81,12 @@ def is_due() -> bool:
     return timezone.now() - oldest >= SETTLING or waiting[BATCH_ROWS - 1 : BATCH_ROWS].exists()
 
 
+def waiting_rows() -> tuple[int, dt.datetime | None]:
+    """How many rows no sealed segment holds yet, over all logs, and the time of the oldest."""
+    waiting = UsageEvent.objects.filter(id__gt=_position()).order_by("id")
+    return waiting.count(), waiting.values_list("time", flat=True).first()
+
+
 def aggregate() -> int:
     """Put every row committed so far into sealed segments. Returns how many rows this run has put there.
 
@@ -106,13 +113,18 @@ def days(tenant_id: uuid.UUID | None) -> list[LogDay]:
     tail = _tail(tenant_id, position).annotate(day=TruncDate("time", tzinfo=dt.UTC))
     sealed_rows = dict(sealed.values_list("day").annotate(Sum("rows")).order_by())
     tail_rows = dict(tail.values_list("day").annotate(Count("id")).order_by())
-    closed_before = (timezone.now() - DAY_GRACE).astimezone(dt.UTC).date()
     return [
-        LogDay(
-            day, sealed_rows.get(day, 0) + tail_rows.get(day, 0), day < closed_before and day not in tail_rows
-        )
+        LogDay(day, sealed_rows.get(day, 0) + tail_rows.get(day, 0), _is_over(day) and day not in tail_rows)
         for day in sorted({*sealed_rows, *tail_rows}, reverse=True)
     ]
+
+
+def closed_day(tenant_id: uuid.UUID | None, day: dt.date) -> list[LogSegment]:
+    """The segments that a day's file consists of for good; none as long as it may still grow."""
+    position = _position()
+    if not _is_over(day) or _of_day(_tail(tenant_id, position), day).exists():
+        return []
+    return _segments_up_to(position, tenant_id, day)
 
 
 def day_file(tenant_id: uuid.UUID | None, day: dt.date) -> Iterator[bytes]:
@@ -124,16 +136,11 @@ def day_file(tenant_id: uuid.UUID | None, day: dt.date) -> Iterator[bytes]:
     # In this order nothing is read twice or missed while a run moves the cursor: segments of batches up to `position`
     # are all recorded, later ones are left out, and every row after `position` is read from the table.
     position = _position()
-    segments = list(
-        LogSegment.objects.filter(scope=scope_of(tenant_id), day=day, last_id__lte=position).order_by(
-            "number"
-        )
-    )
+    segments = _segments_up_to(position, tenant_id, day)
     for segment in segments:
         if not default_storage.exists(segment.file):
             raise SegmentDamagedError(f"Part {segment.number} of the log of {day} is missing.")
-    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
-    tail = _tail(tenant_id, position).filter(time__gte=midnight, time__lt=midnight + dt.timedelta(days=1))
+    tail = _of_day(_tail(tenant_id, position), day)
     return _pieces(segments, tail.order_by("id").iterator(_CHUNK_ROWS))
 
 
@@ -148,6 +155,20 @@ def _pieces(segments: Iterable[LogSegment], tail: Iterator[UsageEvent]) -> Itera
 def _tail(tenant_id: uuid.UUID | None, position: int) -> QuerySet[UsageEvent]:
     """The rows of a log that no sealed segment holds yet."""
     return UsageEvent.objects.for_tenant(tenant_id).filter(id__gt=position)
+
+
+def _segments_up_to(position: int, tenant_id: uuid.UUID | None, day: dt.date) -> list[LogSegment]:
+    found = LogSegment.objects.filter(scope=scope_of(tenant_id), day=day, last_id__lte=position)
+    return list(found.order_by("number"))
+
+
+def _of_day(rows: QuerySet[UsageEvent], day: dt.date) -> QuerySet[UsageEvent]:
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    return rows.filter(time__gte=midnight, time__lt=midnight + dt.timedelta(days=1))
+
+
+def _is_over(day: dt.date) -> bool:
+    return day < (timezone.now() - DAY_GRACE).astimezone(dt.UTC).date()
 
 
 def _position() -> int:

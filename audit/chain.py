@@ -1,7 +1,7 @@
 """The chain of sealed segments: each one's link covers its own file and every file before it.
 
 A chain begins at the name of its log, so that one log's segments cannot be passed off as another's. What was cut off
-at the end is not missed by the chain itself; signed anchors outside the database are what that takes.
+at the end is not missed by the chain itself; the signed proofs that people keep with their downloads show that.
 """
 
 import hashlib
@@ -14,8 +14,7 @@ from django.core.files.storage import default_storage
 from audit.errors import LogFormatError, SegmentDamagedError
 from audit.models import LogSegment, scope_of
 from audit.w3c import parse_row
-
-_GENESIS_LABEL = b"rightskeep-usage-chain-v1\0"
+from rms.daily_log import genesis, link
 
 
 @dataclass(frozen=True)
@@ -24,16 +23,6 @@ class ChainProblem:
 
     number: int
     sentence: str
-
-
-def genesis(scope: str) -> str:
-    """What the first segment of a log is linked to, hex."""
-    return hashlib.sha256(_GENESIS_LABEL + scope.encode()).hexdigest()
-
-
-def link(previous: str, sha256: str) -> str:
-    """SHA-256(previous chain ‖ SHA-256 of the file), over the raw 32 bytes of each; hex in, hex out."""
-    return hashlib.sha256(bytes.fromhex(previous) + bytes.fromhex(sha256)).hexdigest()
 
 
 def read_segment(segment: LogSegment) -> bytes:

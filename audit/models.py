@@ -66,6 +66,7 @@ class UsageEvent(models.Model):
     owner_email = models.CharField(max_length=254, blank=True)
     issuer = models.CharField(max_length=254, blank=True)
     template_id = models.UUIDField(null=True)
+    key_id = models.UUIDField(null=True, help_text="the key whose private half was used; not in the files")
     file_name = models.CharField(max_length=255, blank=True)
     date_published = models.DateTimeField(null=True)
     c_info = models.CharField(max_length=255, blank=True)

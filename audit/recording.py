@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +15,7 @@ from audit.w3c import single_line
 # Writers share this lock, the aggregator takes it alone for an instant: see `aggregation.horizon`.
 WRITERS_LOCK = 0x52534C47  # "RSLG"
 SYSTEM_ACTOR = "system"
+OPENING = "FECreateEndUserLicenseV1"  # the request that decrypts; every other use of a key signs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class Usage:
     owner_email: str = ""
     issuer: str = ""
     template_id: uuid.UUID | None = None
+    key_id: uuid.UUID | None = None
     file_name: str = ""
     date_published: dt.datetime | None = None
     c_info: str = ""
@@ -95,3 +98,29 @@ def record_admin(
         after=after,
         passed=passed,
     )
+
+
+def record_looks(
+    tenant_ids: Iterable[uuid.UUID], *, actor: str, actor_id: uuid.UUID | None, target: str
+) -> None:
+    """One row in the log of each organization of which an operator saw something in a list of `target`."""
+    AdminEvent.objects.bulk_create(
+        [
+            AdminEvent(
+                tenant_id=tenant_id,
+                actor=actor[:254],
+                actor_id=actor_id,
+                action="OperatorListed",
+                target=target[:254],
+            )
+            for tenant_id in sorted(tenant_ids)
+        ]
+    )
+
+
+def record_system(events: Iterable[AdminEvent]) -> None:
+    """Write rows of what the service did by itself to many organizations at once, in the transaction of the change."""
+    rows = list(events)
+    for event in rows:
+        event.actor, event.target = SYSTEM_ACTOR, event.target[:254]
+    AdminEvent.objects.bulk_create(rows)

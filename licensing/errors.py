@@ -36,5 +36,13 @@ class NotSignedUpError(DeviceError):
     """The person's organization has no tenant here."""
 
 
+class KeyHeldError(DeviceError):
+    """The organization keeps its key to itself at the moment: nothing of it opens or is protected."""
+
+
+class KeyDisabledError(DeviceError):
+    """The organization has disabled the key that opens this document."""
+
+
 class ServerFaultError(DeviceError):
     """Something broke on our side: answered with 500."""

@@ -13,6 +13,20 @@ from licensing.errors import PREFIX, BadInputError, ServerFaultError
 log = logging.getLogger(__name__)
 _PATH = "/my/"
 _URLS = "licensing.urls"
+MAX_BODY = 32 * 1024 * 1024
+# A longer body is still read, so that the client sees our answer and not a broken connection; but not for ever.
+_DRAIN = 4 * MAX_BODY
+_CHUNK = 256 * 1024
+
+
+def read_body(request: HttpRequest) -> bytes | None:
+    """The whole body; None when it is longer than 32 MiB (it has been read to its end then)."""
+    parts, size = [], 0
+    while size < _DRAIN and (chunk := request.read(_CHUNK)):
+        size += len(chunk)
+        if size <= MAX_BODY:
+            parts.append(chunk)
+    return b"".join(parts) if size <= MAX_BODY else None
 
 
 def error_response(status: int, code: str, message: str) -> JsonResponse:
@@ -27,15 +41,23 @@ class DeviceGate:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(_PATH):
+        if not f"{request.path_info}/".startswith(_PATH):
             return self.get_response(request)
+        response = self._answer(request)
+        # Nobody behind this middleware says how long an answer is; without it the answer would go out in chunks.
+        response.headers["Content-Length"] = str(len(response.content))
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         try:
             request.get_host()
             view, args, kwargs = resolve(request.path_info, _URLS)
             response: HttpResponse = view(request, *args, **kwargs)
         except DisallowedHost:
+            read_body(request)
             return error_response(400, BadInputError().code, "This service is not known under that address.")
         except Resolver404:
+            read_body(request)
             return not_found()
         except Exception:
             log.exception("device call failed")

@@ -6,14 +6,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from licensing.calls import Call
-from licensing.decision import Decision, Recognized, decide, recognize
-from licensing.errors import DeviceError, ServiceDisabledError
+from licensing.decision import Decision, Recognized, decide, is_known_to_be_let_in, recognize
+from licensing.errors import DeviceError, KeyDisabledError, KeyHeldError, ServiceDisabledError
 from licensing.languages import best_name
 from licensing.wire import guid, key_object, time
 from policies.evaluation import Outcome
 from policies.publishing import localized
 from rms.rights import OWNER, VIEWRIGHTSDATA
 from tenants.membership import TRACK_ALL, holds
+from tracking.registry import note_unregistered
 
 _RESULTS = {
     Outcome.GRANTED: "Success",
@@ -39,15 +40,24 @@ def issue_use_license(call: Call, license: bytes) -> dict[str, Any]:
         if not recognized.state.tenant_active:
             raise ServiceDisabledError("This organization's protection service is switched off.")
         decision = decide(recognized, call.caller, now=timezone.now())
+    except KeyHeldError:
+        call.log("KeyHeld", **facts)
+        return _kept_shut(call, recognized, "key held")
+    except KeyDisabledError:
+        call.log("KeyDisabled", **facts)
+        return _kept_shut(call, recognized, "key disabled")
     except DeviceError as error:
         call.log(error.log_name, **facts)
         raise
+    if not recognized.state.registered:
+        note_unregistered(recognized.tenant_id, recognized.key.id, recognized.license.content_id)
     outcome = decision.verdict.outcome
     answer = _granted(call, decision) if outcome is Outcome.GRANTED else _refused(call, decision)
     call.log(
         _RESULTS[outcome],
         **facts,
         issuer=decision.opened.rights.issuer_address,
+        key_id=recognized.opener.id,
         admin_action=decision.by_power,
     )
     return answer
@@ -65,19 +75,32 @@ def _facts(recognized: Recognized) -> dict[str, Any]:
     }
 
 
-def _refused(call: Call, decision: Decision) -> dict[str, Any]:
+def _refusal(call: Call, recognized: Recognized) -> dict[str, Any]:
     """A refusal repeats only what stands in the verified license, which the caller already has."""
-    license, outcome = decision.recognized.license, decision.verdict.outcome
+    license = recognized.license
     name, _ = best_name(license.names, call.languages)
-    answer: dict[str, Any] = {
-        "AccessStatus": "ContentExpired" if outcome is Outcome.EXPIRED else "AccessDenied",
+    return {
+        "AccessStatus": "AccessDenied",
         "Id": guid(license.descriptor_id or license.content_id),
         "Name": name,
         "Referrer": license.referral or "",
         "Rights": [],
     }
+
+
+def _kept_shut(call: Call, recognized: Recognized, reason: str) -> dict[str, Any]:
+    """Those who would be let in are told why they are not; for everybody else it is the refusal they know."""
+    answer = _refusal(call, recognized)
+    if is_known_to_be_let_in(recognized, call.caller, now=timezone.now()):
+        answer["Reason"] = reason
+    return answer
+
+
+def _refused(call: Call, decision: Decision) -> dict[str, Any]:
+    outcome = decision.verdict.outcome
+    answer = _refusal(call, decision.recognized)
     if outcome is Outcome.EXPIRED:
-        answer["Reason"] = "expired"
+        answer |= {"AccessStatus": "ContentExpired", "Reason": "expired"}
     elif outcome is Outcome.REVOKED:
         answer["Reason"] = "revoked"
     elif outcome is Outcome.NEEDS_FACTOR:
@@ -122,7 +145,9 @@ def _granted(call: Call, decision: Decision) -> dict[str, Any]:
             "AllowAuditedExtraction": rights.allow_audited_extraction,
             "IntervalTimeInDays": verdict.offline_days,
             "UserRights": [
-                {"Users": [grant.principal], "Rights": list(grant.rights)} for grant in decision.policy.grants
+                {"Users": [grant.principal], "Rights": list(grant.rights)}
+                for grant in (*decision.policy.grants, *decision.policy.decided)
+                if grant.rights
             ],
             "UserRoles": [],
         }

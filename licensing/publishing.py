@@ -8,34 +8,44 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 from keys import custody
-from keys.errors import KeyCustodyError, KeyNoLongerActiveError
+from keys import errors as key_errors
 from licensing.calls import Call
 from licensing.errors import (
     BadInputError,
     DeviceError,
+    KeyHeldError,
     NotSignedUpError,
     ServerFaultError,
     ServiceDisabledError,
 )
-from licensing.languages import best_name, lcid_of
+from licensing.languages import best_name
 from licensing.principals import resolve
-from licensing.wire import encode_license, guid, key_object
+from licensing.special import SPECIAL_POLICIES
+from licensing.wire import OUTSIDERS_NEED_FACTOR, encode_license, guid, key_object
+from policies.limits import Limits, beyond, limits_of
 from policies.models import PolicyTemplate
 from policies.publishing import find_offered, load_version, policy_of
 from rms.content_key import CipherMode, ContentKey
-from rms.rights import ALL_RIGHTS, LEVELS
-from rms.xrml import Grant, Issuer, LocalName, RightsDocument, Terms, issue_license
+from rms.languages import lcid_of
+from rms.rights import ALL_RIGHTS, LEVELS, SPECIALS, special_of
+from rms.xrml import Grant, Issuer, LocalName, RightsDocument, Terms, issue_license, parse_license
+from tenants.domain_names import canonical_address
 from tenants.identity import Caller, person_with_address
 from tenants.membership import PROTECT_FOR_OTHERS, holds
 from tenants.models import Tenant
 from tenants.onboarding import may_protect
 from tracking.models import Document
+from tracking.overrides import terms_as_stored
+from tracking.resealing import keep_copy
 
 _KNOWN_RIGHTS = frozenset(ALL_RIGHTS)
+_ROLES = {**LEVELS, **SPECIALS}
 _ATTEMPTS = 3
 UNNAMED = "Custom permissions"
+ONLY_TEMPLATES = "%(organization)s lets its people protect with its templates only; choose one of them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +63,7 @@ class AdHocPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
-    """What a client asks for: exactly one of `template_id` and `policy` is set."""
+    """What a client asks for: at most one of `template_id` and `policy`; neither means the default template."""
 
     template_id: uuid.UUID | None
     policy: AdHocPolicy | None
@@ -76,9 +86,13 @@ def publish(call: Call, request: PublishRequest) -> dict[str, Any]:
         for _ in range(_ATTEMPTS):
             try:
                 return _publish_once(call, request, tenant)
-            except KeyNoLongerActiveError:
+            except key_errors.KeyNoLongerActiveError:
                 continue  # rolled between sealing and registering: seal again with the new key
-            except KeyCustodyError as error:
+            except key_errors.KeyHeldError as error:
+                raise KeyHeldError(
+                    f"{tenant.name} keeps its key to itself at the moment, so nothing can be protected."
+                ) from error
+            except key_errors.KeyCustodyError as error:
                 raise ServerFaultError("The organization's key cannot be used at the moment.") from error
         raise ServerFaultError("The organization's key is changing; try again in a moment.")
     except DeviceError as error:
@@ -125,7 +139,7 @@ def _publish_once(call: Call, request: PublishRequest, tenant: Tenant) -> dict[s
         raw = issue_license(terms, issuer, content_key, sign=key.sign)
     except ValueError as error:
         raise BadInputError(str(error)) from error
-    _register(call, request, terms, template, key)
+    _register(call, request, terms, template, key, raw)
     return _answer(call, request, terms, raw, content_key)
 
 
@@ -143,42 +157,82 @@ def _write_terms(
         "allow_audited_extraction": request.allow_audited_extraction,
     }
     template = None
-    if request.template_id is not None:
-        template = find_offered(call.caller, tenant, request.template_id)
-        if template is None or template.current_id is None:
-            raise BadInputError("There is no such template, or it is not offered to you.")
-        version = load_version(template.current_id)
-        policy = policy_of(version, published_at=now)
-        grants = tuple(Grant(grant.principal, grant.rights) for grant in policy.grants)
-        rights = RightsDocument(
-            **base,
-            grants=grants,
-            expires_at=policy.expires_at,
-            offline_days=policy.offline_days,
-            interval_days=policy.offline_days or 0,
-        )
-        names = tuple(
-            LocalName(lcid_of(entry.language), entry.name, entry.description) for entry in version.names.all()
-        )
-        descriptor_id, modified, valid_until = template.id, version.modified_at, None
+    if request.policy is None:
+        template = _chosen_template(call.caller, request.template_id, tenant)
+        policy_terms = _terms_of_template(template, base, now)
     else:
-        assert request.policy is not None
-        rights = _ad_hoc_rights(request.policy, tenant, base)
-        names = _ad_hoc_names(request.policy)
-        descriptor_id, modified, valid_until = uuid.uuid4(), None, request.policy.expires_at
+        policy_terms = _ad_hoc_terms(request.policy, tenant, base)
     return template, Terms(
-        content_id=rights.content_id,
+        content_id=base["content_id"],
         issued_at=now,
-        descriptor_id=descriptor_id,
-        descriptor_version=modified,
-        names=names,
-        rights=rights,
         owner_address=owner_address,
-        valid_until=valid_until,
         referral=request.referral,
         signed_application_data=request.signed_data,
         sealed=request.sealed,
+        **policy_terms,
     )
+
+
+def _terms_of_template(template: PolicyTemplate, base: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
+    assert template.current_id is not None  # a published template has a version (database constraint)
+    version = load_version(template.current_id)
+    policy = policy_of(version, published_at=now)
+    rights = RightsDocument(
+        **base,
+        grants=tuple(Grant(grant.principal, grant.rights) for grant in policy.grants),
+        expires_at=policy.expires_at,
+        offline_days=policy.offline_days,
+        interval_days=policy.offline_days or 0,
+    )
+    names = tuple(
+        LocalName(lcid_of(entry.language), entry.name, entry.description) for entry in version.names.all()
+    )
+    return {
+        "descriptor_id": template.id,
+        "descriptor_version": version.modified_at,
+        "names": names,
+        "rights": rights,
+        "valid_until": None,
+    }
+
+
+def _ad_hoc_terms(policy: AdHocPolicy, tenant: Tenant, base: dict[str, Any]) -> dict[str, Any]:
+    limits = limits_of(tenant)
+    if not limits.own_permissions:
+        raise ServiceDisabledError(ONLY_TEMPLATES % {"organization": tenant.name})
+    rights = _ad_hoc_rights(policy, tenant, base)
+    check_principals(limits, tenant, [grant.principal for grant in rights.grants])
+    return {
+        "descriptor_id": uuid.uuid4(),
+        "descriptor_version": None,
+        "names": _ad_hoc_names(policy, rights),
+        "rights": rights,
+        "valid_until": policy.expires_at,
+    }
+
+
+def check_principals(limits: Limits, tenant: Tenant, principals: list[str]) -> None:
+    """Raises `BadInputError` when the organization's limits keep its people from granting to one of `principals`."""
+    found = beyond(limits, tenant, principals)
+    if found == "anyone":
+        raise BadInputError(f"{tenant.name} does not let its people grant to anybody who signs in.")
+    if found is not None:
+        raise BadInputError(
+            f"{tenant.name} does not let its people grant to others than its own; “{found[:80]}” is outside."
+        )
+
+
+def _chosen_template(caller: Caller, wanted: uuid.UUID | None, tenant: Tenant) -> PolicyTemplate:
+    """The template asked for, or the organization's default where nothing was. Raises `BadInputError`."""
+    template_id = wanted or limits_of(tenant).default_template_id
+    if template_id is None:
+        raise BadInputError(
+            f"Name a TemplateId or a Policy: {tenant.name} has no template for those who name neither."
+        )
+    template = find_offered(caller, tenant, template_id)
+    if template is None:
+        raise BadInputError("There is no such template, or it is not offered to you.")
+    return template
 
 
 def _ad_hoc_rights(policy: AdHocPolicy, tenant: Tenant, base: dict[str, Any]) -> RightsDocument:
@@ -203,10 +257,10 @@ def _ad_hoc_rights(policy: AdHocPolicy, tenant: Tenant, base: dict[str, Any]) ->
 
 
 def _expand_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = next((role for role in roles if role.upper() not in LEVELS), None)
+    unknown = next((role for role in roles if role.upper() not in _ROLES), None)
     if unknown is not None:
-        raise BadInputError(f"“{unknown[:40]}” is not a role; the roles are {', '.join(LEVELS)}.")
-    return tuple(right for role in roles for right in LEVELS[role.upper()])
+        raise BadInputError(f"“{unknown[:40]}” is not a role; the roles are {', '.join(_ROLES)}.")
+    return tuple(right for role in roles for right in _ROLES[role.upper()])
 
 
 def _right_name(name: str) -> str:
@@ -219,20 +273,29 @@ def _right_name(name: str) -> str:
     return name
 
 
-def _ad_hoc_names(policy: AdHocPolicy) -> tuple[LocalName, ...]:
+def _ad_hoc_names(policy: AdHocPolicy, rights: RightsDocument) -> tuple[LocalName, ...]:
+    """The names the client gave; else a special policy's own."""
     names = {
         lcid_of(language): (name, description)
         for language, name, description in policy.descriptors
         if name.strip()
     }
-    return tuple(LocalName(lcid, name, description) for lcid, (name, description) in names.items()) or (
-        LocalName(lcid_of("en"), UNNAMED, ""),
-    )
+    if names:
+        return tuple(LocalName(lcid, name, description) for lcid, (name, description) in names.items())
+    special = special_of((grant.principal, grant.rights) for grant in rights.grants)
+    if not special:
+        return (LocalName(lcid_of("en"), UNNAMED, ""),)
+    found = []
+    for language, _name in settings.LANGUAGES:
+        with override(language):
+            name, description = SPECIAL_POLICIES[special]
+            found.append(LocalName(lcid_of(language), str(name), str(description)))
+    return tuple(found)
 
 
 def _owner(caller: Caller, wanted: str, tenant: Tenant) -> tuple[uuid.UUID, str]:
-    wanted = wanted.strip().lower()
-    if not wanted or wanted == caller.address.lower():
+    wanted = canonical_address(wanted)
+    if not wanted or wanted == canonical_address(caller.address):
         return caller.id, caller.address
     if not (caller.protects_for_others or holds(caller, tenant.id, PROTECT_FOR_OTHERS)):
         raise BadInputError("You may not protect documents in somebody else's name.")
@@ -245,26 +308,38 @@ def _owner(caller: Caller, wanted: str, tenant: Tenant) -> tuple[uuid.UUID, str]
 
 
 def _register(
-    call: Call, request: PublishRequest, terms: Terms, template: PolicyTemplate | None, key: custody.KeyHandle
+    call: Call,
+    request: PublishRequest,
+    terms: Terms,
+    template: PolicyTemplate | None,
+    key: custody.KeyHandle,
+    raw: bytes,
 ) -> None:
     name, _ = best_name(terms.names, call.languages)
     rights = terms.rights
+    needs_factor = any(each == OUTSIDERS_NEED_FACTOR for each, _ in terms.signed_application_data)
+    license = parse_license(raw)
     with transaction.atomic():
         custody.hold_active(key)
-        Document.objects.create(
+        document = Document.objects.create(
             tenant_id=rights.tenant_id,
             content_id=terms.content_id,
             key_id=key.id,
             template_id=template.id if template else None,
             issuer_id=None if call.caller.is_service else call.caller.id,
             issuer_address=call.caller.address,
+            owner_id=None
+            if call.caller.is_service and rights.owner_id == call.caller.id
+            else rights.owner_id,
             owner_address=terms.owner_address,
             file_name=request.file_name[:255],
             name=name[:255],
             published_at=terms.issued_at,
             expires_at=rights.expires_at,
             sealed=request.sealed,
+            terms=None if template else terms_as_stored(rights, needs_factor=needs_factor),
         )
+        keep_copy(document, license)
         call.log(
             "Success",
             tenant_id=rights.tenant_id,
@@ -272,6 +347,7 @@ def _register(
             owner_email=terms.owner_address,
             issuer=call.caller.address,
             template_id=template.id if template else None,
+            key_id=key.id,
             file_name=request.file_name,
             date_published=terms.issued_at,
         )

@@ -82,14 +82,14 @@ def read_publish_request(data: dict[str, Any]) -> PublishRequest:
     """A request for a publishing license (protocol.md 1.4). Raises `BadInputError`."""
     values = _validated(PublishSerializer(data=data))
     template, policy = values.get("TemplateId"), values.get("Policy")
-    if bool(template) == bool(policy):
-        raise BadInputError("Name either a TemplateId or a Policy.")
+    if template and policy:
+        raise BadInputError("Name either a TemplateId or a Policy, not both.")
     signed = values.get("SignedApplicationData") or {}
     reserved = next((name for name in signed if name in RESERVED_DATA_IDS), None)
     if reserved is not None:
         raise BadInputError(f"The name {reserved[:80]} is reserved for the service.")
     if values["OutsidersNeedSecondFactor"]:
-        if template:
+        if not policy:
             raise BadInputError(
                 "OutsidersNeedSecondFactor goes with a Policy; a template decides for itself."
             )

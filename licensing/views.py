@@ -1,38 +1,24 @@
 """The device endpoints: read the body, find the caller, call one domain function, answer in the wire's shape."""
 
-import logging
 from typing import Any, ClassVar
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
+from django.utils.http import parse_etags
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from licensing import client_logs, discovery
-from licensing.authentication import LICENSING, caller_of, challenge
+from licensing.authentication import LICENSING, FactorMissingError, caller_of, challenge
 from licensing.calls import Call, call_from
 from licensing.errors import BadInputError, DeviceError, ServerFaultError
-from licensing.gate import error_response
+from licensing.gate import error_response, read_body
 from licensing.issuance import issue_use_license
 from licensing.publishing import publish
 from licensing.serializers import parse_json, read_publish_request
 from licensing.wire import decode_license
-
-log = logging.getLogger(__name__)
-MAX_BODY = 32 * 1024 * 1024
-# A longer body is still read, so that the client sees our answer and not a broken connection; but not for ever.
-_DRAIN = 4 * MAX_BODY
-_CHUNK = 256 * 1024
-
-
-def read_body(request: HttpRequest) -> bytes | None:
-    """The whole body; None when it is longer than 32 MiB (it has been read to its end then)."""
-    parts, size = [], 0
-    while size < _DRAIN and (chunk := request.read(_CHUNK)):
-        size += len(chunk)
-        if size <= MAX_BODY:
-            parts.append(chunk)
-    return b"".join(parts) if size <= MAX_BODY else None
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -44,9 +30,12 @@ class DeviceView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         body = read_body(request)
-        caller = caller_of(request.META.get("HTTP_AUTHORIZATION", ""))
+        try:
+            caller = caller_of(request.META.get("HTTP_AUTHORIZATION", ""))
+        except FactorMissingError as error:
+            return self._challenge(str(error))
         if caller is None or LICENSING not in caller.scopes:
-            return self._challenge()
+            return self._challenge("Sign in and send the token with this request.")
         call = call_from(request.META, caller, self.request_type)
         try:
             if request.method != self.method:
@@ -54,23 +43,26 @@ class DeviceView(View):
             if body is None:
                 raise BadInputError("The request is larger than 32 MiB.")
             answer = self.answer(request, call, body, **kwargs)
-        except DeviceError as error:
+        except (DeviceError, SuspiciousOperation) as caught:
+            unreadable = BadInputError("This request cannot be read.")
+            refusal = caught if isinstance(caught, DeviceError) else unreadable
             if not call.results:
-                call.log(error.log_name)
-            return error_response(500 if isinstance(error, ServerFaultError) else 400, error.code, str(error))
+                call.log(refusal.log_name)
+            status = 500 if isinstance(refusal, ServerFaultError) else 400
+            return error_response(status, refusal.code, str(refusal))
         except Exception:
             # The boundary: whatever breaks behind it, the attempt is logged; the middleware answers.
             if not call.results:
                 call.log(ServerFaultError().log_name)
             raise
-        return JsonResponse(answer, safe=False)
+        return answer if isinstance(answer, HttpResponse) else JsonResponse(answer, safe=False)
 
     def answer(self, request: HttpRequest, call: Call, body: bytes, **kwargs: Any) -> Any:
-        """The JSON value to answer with. Raises `DeviceError`."""
+        """The JSON value to answer with, or a whole response. Raises `DeviceError`."""
         raise TypeError(f"{type(self).__name__} does not say what it answers")
 
-    def _challenge(self) -> HttpResponse:
-        response = error_response(401, "Unauthorized", "Sign in and send the token with this request.")
+    def _challenge(self, message: str) -> HttpResponse:
+        response = error_response(401, "Unauthorized", message)
         response.headers["WWW-Authenticate"] = challenge()
         return response
 
@@ -89,7 +81,14 @@ class TemplatesView(DeviceView):
     method = "GET"
 
     def answer(self, request: HttpRequest, call: Call, body: bytes, **kwargs: Any) -> Any:
-        return discovery.list_templates(call)
+        known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+        # A proxy that compresses makes a tag weak; for an answer without ranges that is the same tag.
+        found = discovery.list_templates(call, known=[tag.removeprefix("W/") for tag in known])
+        response = HttpResponse(status=304) if found.rows is None else JsonResponse(found.rows, safe=False)
+        response.headers["ETag"] = found.tag
+        response.headers["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Accept-Language", "Authorization"])
+        return response
 
 
 class PublishingLicensesView(DeviceView):

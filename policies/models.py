@@ -5,7 +5,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tenants.models import Group, TenantOwned, TenantQuerySet, User
+from tenants.models import Group, Tenant, TenantOwned, TenantQuerySet, User
 
 
 class TemplateQuerySet(TenantQuerySet["PolicyTemplate"]):
@@ -20,7 +20,10 @@ class TemplateQuerySet(TenantQuerySet["PolicyTemplate"]):
 
 
 class PolicyTemplate(TenantOwned):
-    """A named policy. Its id stands in licenses; its current version decides, also for content protected long ago."""
+    """A named policy. Its id stands in licenses; its current version decides, also for content protected long ago.
+
+    What is being written stands in `draft` until it is published and becomes the next version (ADR 0055).
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
@@ -28,7 +31,13 @@ class PolicyTemplate(TenantOwned):
         ARCHIVED = "archived", _("Archived")
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
-    default_language = models.CharField(max_length=10, default="en")
+    position = models.PositiveIntegerField(default=0, help_text="order in lists, also on devices")
+    revision = models.PositiveIntegerField(
+        default=1, help_text="counts changes; who changes names what they saw"
+    )
+    draft = models.JSONField(null=True, blank=True, help_text="rules not published yet, see policies.content")
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.CharField(max_length=254, blank=True)
     current = models.ForeignKey(
         "policies.TemplateVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -42,6 +51,7 @@ class PolicyTemplate(TenantOwned):
                 condition=Q(state="draft") | Q(current__isnull=False), name="published_template_has_version"
             )
         ]
+        indexes = [models.Index(fields=["tenant", "position", "id"], name="templates_in_order")]
 
     def __str__(self) -> str:
         return str(self.id)
@@ -58,6 +68,8 @@ class TemplateVersion(models.Model):
     template = models.ForeignKey(PolicyTemplate, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     modified_at = models.DateTimeField(default=timezone.now)
+    published_by = models.CharField(max_length=254, blank=True)
+    default_language = models.CharField(max_length=10, default="en")
     expiry = models.CharField(max_length=5, choices=Expiry.choices, default=Expiry.NEVER)
     expires_at = models.DateTimeField(null=True, blank=True)
     expires_after_days = models.PositiveIntegerField(null=True, blank=True)
@@ -130,3 +142,24 @@ class TemplateScope(models.Model):
 
     def __str__(self) -> str:
         return str(self.user or self.group)
+
+
+class ProtectionLimits(models.Model):
+    """What the people of one organization may do when they protect. Without a row everything is allowed."""
+
+    tenant = models.OneToOneField(Tenant, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    own_permissions = models.BooleanField(
+        _("People may say themselves who may open"),
+        default=True,
+        help_text=_("Otherwise they protect with templates only."),
+    )
+    outsiders = models.BooleanField(
+        _("People may grant to addresses and domains outside your organization"), default=True
+    )
+    anyone = models.BooleanField(_("People may grant to anybody who signs in"), default=True)
+    default_template = models.ForeignKey(
+        PolicyTemplate, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    def __str__(self) -> str:
+        return f"limits of {self.tenant_id}"

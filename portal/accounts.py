@@ -15,6 +15,7 @@ from keys.custody import oidc_signing_key
 from portal import sign_on
 from portal.access import is_fresh
 from portal.brute_force import guess_for, too_many
+from tenants.domain_names import canonical_address
 from tenants.freshness import FactCache
 from tenants.sso import enforced_for, note_sign_in_beside
 from tenants.throttle import TooManyTriesError
@@ -28,6 +29,10 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def populate_username(self, request: Any, user: Any) -> None:
         return None
+
+    def clean_email(self, email: str) -> str:
+        """The one form in which addresses are stored and compared."""
+        return canonical_address(super().clean_email(email))
 
     def is_safe_url(self, url: str | None) -> bool:
         """Whether a page may lead on to `url`. What cannot even be read ("//[") is not safe, rather than an error."""

@@ -11,8 +11,11 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from audit.admin import ReadOnlyAdmin
+from tenants.factors import has_factor
 
 admin.site.site_header = "Rightskeep operators"
 admin.site.site_title = "Rightskeep operators"
@@ -32,7 +35,10 @@ for model in (
 
 
 class OperatorSignInForm(AdminAuthenticationForm):
-    """Checks passwords where everyone else's are checked, so that guessing is slowed down here too."""
+    """Checks passwords where everyone else's are checked, so that guessing is slowed down here too.
+
+    There is no second step here, so whoever has a second factor signs in where it is asked for.
+    """
 
     def clean(self) -> dict[str, Any]:
         email, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -41,6 +47,12 @@ class OperatorSignInForm(AdminAuthenticationForm):
             if self.user_cache is None:
                 raise self.get_invalid_login_error()
             self.confirm_login_allowed(self.user_cache)
+            if has_factor(self.user_cache):
+                raise ValidationError(
+                    "This account has a second factor. Sign in at %(page)s and come back here.",
+                    code="second_factor",
+                    params={"page": f"{reverse('account_login')}?next={reverse('admin:index')}"},
+                )
         return self.cleaned_data
 
 
@@ -61,6 +73,7 @@ class EmailAddressAdmin(ReadOnlyAdmin):
 @admin.register(Client)
 class ClientAdmin(ReadOnlyAdmin):
     owner = "service.tenant_id"
+    list_select_related = ("service",)
     list_display = ("name", "id", "type", "created_at")
     list_filter = ("type",)
     search_fields = ("=id", "name")

@@ -19,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from licensing.calls import client_address
+from tenants.domain_names import canonical_address
 from tenants.models import User
 from tenants.throttle import Guess, TooManyTriesError, guess, take
 from tenants.tokens import hash_token
@@ -67,7 +68,7 @@ def too_many(request: HttpRequest, error: TooManyTriesError) -> HttpResponse:
 
 def _counted_as(request: HttpRequest, address: str) -> str:
     """This browser, when it has been in this account before; else the account, for all strangers together."""
-    address = address.strip().lower()
+    address = canonical_address(address)
     mark = _marks(request).get(_short(address))
     return f"browser:{mark}" if mark else f"account:{address}"
 
@@ -89,7 +90,8 @@ def remember_browser(
     sender: Any, request: HttpRequest, user: User, response: HttpResponse, **kwargs: Any
 ) -> None:
     """Sign the browser as one that belongs here. The cookie signs nobody in; it only gives guesses of their own."""
-    addresses = {user.email.lower(), *(row.email.lower() for row in user.emailaddress_set.all())}
+    held = (user.email, *(row.email for row in user.emailaddress_set.all()))
+    addresses = {canonical_address(address) for address in held}
     mark = secrets.token_hex(8)
     marks = {**_marks(request), **{_short(address): mark for address in sorted(addresses)[:_MAX_ADDRESSES]}}
     kept = dict(list(marks.items())[-_MAX_ADDRESSES:])

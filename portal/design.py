@@ -10,6 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
+from portal.charts import columns
+
 
 class _SampleForm(forms.Form):
     name = forms.CharField(label=_("Name"), help_text=_("How others see you beside your address."))
@@ -35,6 +37,7 @@ def design(request: HttpRequest) -> HttpResponse:
             now + dt.timedelta(days=12),
             now - dt.timedelta(days=400),
         ],
+        "columns": columns([4, 0, 7, 12, 3, 1, 0, 5, 9, 14, 2, 0, 1, 6]),
         "icons": (
             "house",
             "file-lock",

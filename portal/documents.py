@@ -4,6 +4,7 @@ import uuid
 from typing import Any, Final
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,12 +13,14 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from licensing.special import SPECIAL_POLICIES
 from policies.models import PolicyTemplate
 from policies.publishing import localized
 from portal.access import MemberRequest, member_page
 from portal.forms.documents import RevocationForm
 from portal.paging import page_of
 from portal.wording import outcome_of, program_in_words
+from rms.rights import special_of
 from tenants.identity import Caller
 from tenants.membership import TRACK_ALL, may
 from tenants.models import Tenant, User
@@ -97,15 +100,17 @@ def document_list(request: MemberRequest) -> HttpResponse:
 @member_page()
 def document(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
     """One document: what it is, in what state, who opened it."""
-    found = _find(request, content_id)
+    found = find_document(request, content_id)
     openings = page_of(openings_of(found), request.GET, "-id", size=OPENINGS_SHOWN)
     opened, refused = activity_counts([found]).get(content_id, (0, 0))
     if opened:
         request.session[TRACKED] = True
+    template = _template_of(found)
     context = {
         "document": found,
         "state": state_of(found),
-        "template": _template_name(found),
+        "policy": _policy_name(found, template),
+        "template": template,
         "opened": opened,
         "refused": refused,
         "page": openings,
@@ -114,6 +119,7 @@ def document(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
             for event in openings.rows
         ],
         "access_until": revocation.access_until(found) if found.is_revoked else None,
+        "may_revoke": revocation.may_revoke(found, request.user),
     }
     return render(request, "portal/document.html", context)
 
@@ -122,7 +128,7 @@ def document(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
 @member_page()
 def revoke(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
     """Ask why, say what it means and until when copies may still be read, then take access away."""
-    found = _find(request, content_id)
+    found = _find_revocable(request, content_id)
     if found.is_revoked:
         return redirect("document", content_id)
     form = RevocationForm(request.POST or None)
@@ -144,13 +150,14 @@ def revoke(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
 @member_page()
 def restore(request: MemberRequest, content_id: uuid.UUID) -> HttpResponse:
     """Undo a revocation."""
-    found = _find(request, content_id)
+    found = _find_revocable(request, content_id)
     revocation.restore(found, actor=request.user)
     messages.success(request, _("Access to %(name)s has been restored.") % {"name": found})
     return redirect("document", content_id)
 
 
-def _find(request: MemberRequest, content_id: uuid.UUID) -> Document:
+def find_document(request: MemberRequest, content_id: uuid.UUID) -> Document:
+    """A document whose history this person may see. Raises `Http404`."""
     documents = Document.objects.for_tenant(request.tenant).select_related("tenant")
     found = documents.trackable_by(request.user, as_admin=may(request.user, TRACK_ALL)).filter(
         content_id=content_id
@@ -161,10 +168,28 @@ def _find(request: MemberRequest, content_id: uuid.UUID) -> Document:
     return document
 
 
-def _template_name(document: Document) -> str:
-    """The policy's name now, in the reader's language; as it was at protection when it was made for this document."""
+def _find_revocable(request: MemberRequest, content_id: uuid.UUID) -> Document:
+    """As `find_document`, refused to those who only look."""
+    found = find_document(request, content_id)
+    if not revocation.may_revoke(found, request.user):
+        raise PermissionDenied
+    return found
+
+
+def _template_of(document: Document) -> PolicyTemplate | None:
+    """The template whose current version decides about the document."""
+    if document.template_id is None:
+        return None
     templates = PolicyTemplate.objects.for_tenant(document.tenant).with_current()
-    template = templates.filter(id=document.template_id).first() if document.template_id else None
+    template = templates.filter(id=document.template_id).first()
+    return template if template is not None and template.current is not None else None
+
+
+def _policy_name(document: Document, template: PolicyTemplate | None) -> str:
+    """The policy's name now, in the reader's language; as it was at protection when it was made for this document."""
+    special = special_of(document.terms["grants"]) if document.terms else ""
+    if special:
+        return str(SPECIAL_POLICIES[special][0])
     if template is None or template.current is None:
         return document.name
     return localized(template.current, [get_language() or "en"]).name

@@ -60,6 +60,17 @@ def servers(name: str, *, port: int) -> list[tuple[str, int]]:
     return [_server(name, word, port) for word in words(name)]
 
 
+def listener(name: str) -> tuple[str, int] | None:
+    """Where a listener stands, `127.0.0.1:9464`; None when it is not wanted."""
+    value = text(name)
+    if not value:
+        return None
+    address, port = _server(name, value, 0)
+    if not port:
+        raise ImproperlyConfigured(f"RIGHTSKEEP_{name} takes an address with a port, such as 127.0.0.1:9464.")
+    return address, port
+
+
 def networks(name: str) -> list[IPv4Network | IPv6Network]:
     """A comma-separated list of networks: `10.0.0.0/8, fd00::/8`."""
     try:
@@ -113,6 +124,26 @@ def secret(name: str, *, production: bool) -> str:
             f"The secret RIGHTSKEEP_{name} is missing: set it, or RIGHTSKEEP_{name}_FILE, or put it into {path}."
         )
     return _make_secret(path)
+
+
+def further_secret(name: str, *, shortest: int = SHORTEST_SECRET) -> str:
+    """As `secret`, for one that an installation may do without: empty when it is nowhere."""
+    value = text(name)
+    if not value:
+        named = text(f"{name}_FILE")
+        path = Path(named) if named else data_dir() / "secrets" / name.lower()
+        try:
+            value = path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            if named:
+                raise ImproperlyConfigured(f"The secret file {path} is missing.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImproperlyConfigured(f"The secret file {path} cannot be read: {error}.") from error
+    if value and len(value) < shortest:
+        raise ImproperlyConfigured(
+            f"The secret RIGHTSKEEP_{name} is too short: it needs {shortest} characters."
+        )
+    return value
 
 
 def _long_enough(value: str, place: str) -> str:

@@ -1,12 +1,15 @@
 """Second factors in the portal: sealed at rest, demanded where the organization says so, reset by support."""
 
-import base64
 import uuid
 from typing import Any, Final
+from urllib.parse import urlencode
 
+from allauth.account.adapter import get_adapter
+from allauth.account.authentication import get_authentication_records
+from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed
-from django.conf import settings
 from django.contrib import messages
 from django.dispatch import receiver
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,16 +20,18 @@ from django.views.decorators.http import require_http_methods
 
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.factors import PolicyForm
-from rms.sealing import seal, unseal
 from tenants import factors
 from tenants.changes import ChangeRefusedError
 from tenants.membership import ADMINISTER, RESET_FACTORS, may_reset
 from tenants.models import Tenant, User
 
-_PURPOSE: Final = "rightskeep second factor"
-_ASSOCIATED: Final = b"allauth mfa authenticator"
 # What somebody without the factor they have to have may still reach: setting it up, and signing out.
 _WITHOUT_FACTOR: Final = ("/accounts/", "/sign-in-again/", "/preferences/", "/static/", "/help/")
+# What a session that has not used the factor its person has may reach: using it, and signing out.
+_UNPROVEN: Final = (
+    "/accounts/2fa/reauthenticate/", "/accounts/2fa/webauthn/reauthenticate/", "/accounts/logout/", "/preferences/",
+    "/static/", "/help/",
+)  # fmt: skip
 
 
 class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is untyped
@@ -39,13 +44,10 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is unty
     }
 
     def encrypt(self, text: str) -> str:
-        key: bytes = settings.KEY_ENCRYPTION_KEY.encode()
-        return base64.b64encode(seal(key, text.encode(), purpose=_PURPOSE, associated=_ASSOCIATED)).decode()
+        return factors.seal_secret(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        key: bytes = settings.KEY_ENCRYPTION_KEY.encode()
-        sealed = base64.b64decode(encrypted_text)
-        return unseal(key, sealed, purpose=_PURPOSE, associated=_ASSOCIATED).decode()
+        return factors.open_secret(encrypted_text)
 
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
         return _("Passkey")
@@ -55,8 +57,13 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is unty
 
 
 @receiver(authenticator_added)
-def tell_of_new_factor(sender: Any, user: User, **kwargs: Any) -> None:
+def tell_of_new_factor(
+    sender: Any, request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any
+) -> None:
+    """Tell the person; and setting a factor up means having used it."""
     factors.tell_of_change(user, added=True)
+    if authenticator.type != Authenticator.Type.RECOVERY_CODES:
+        record_authentication(request, user, "mfa", id=authenticator.pk, type=authenticator.type)
 
 
 @receiver(authenticator_removed)
@@ -65,21 +72,37 @@ def tell_of_removed_factor(sender: Any, user: User, **kwargs: Any) -> None:
 
 
 class FactorMiddleware:
-    """Leads whoever must have a second factor and has none to setting one up, before anything else."""
+    """Where the organization asks for a second factor, leads to setting one up, or to using it, before anything else.
+
+    A session may be older than the factor or than the policy, so it is the session that must have used one.
+    """
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
-        if (
-            isinstance(user, User)
-            and not request.path.startswith(_WITHOUT_FACTOR)
-            and factors.must_set_up(user)
-        ):
-            return redirect("mfa_index")
+        if isinstance(user, User) and factors.is_required_of(user) and not has_used_factor(request, user):
+            if not factors.has_factor(user):
+                if not request.path.startswith(_WITHOUT_FACTOR):
+                    return redirect("mfa_index")
+            elif not request.path.startswith(_UNPROVEN):
+                return redirect(way_to_use_factor(request, user))
         response: HttpResponse = self.get_response(request)
         return response
+
+
+def has_used_factor(request: HttpRequest, user: User) -> bool:
+    """Whether the person used a second factor, or a recovery code, in this session."""
+    return any(record["method"] == "mfa" for record in get_authentication_records(request, user))
+
+
+def way_to_use_factor(request: HttpRequest, user: User) -> str:
+    """Where a person uses a factor they have, and is led back to the page that was asked for; empty without a factor."""
+    ways = get_adapter().get_reauthentication_methods(user)
+    way = next((way for way in ways if way["id"].startswith("mfa_reauthenticate")), None)
+    back = request.get_full_path() if request.method == "GET" else "/"
+    return f"{way['url']}?{urlencode({'next': back})}" if way is not None else ""
 
 
 @require_http_methods(["GET", "POST"])

@@ -9,12 +9,12 @@ from django.views.decorators.http import require_safe
 
 from portal.access import MemberRequest, member_page
 from portal.paging import page_of
-from tenants.groups import find_group, groups_inside, may_change_by_hand, powers_of
+from tenants.groups import find_group, may_change_by_hand, powers_of, reach_of
 from tenants.membership import ADMINISTER, READ_PEOPLE, may
-from tenants.models import Group, GroupMember, User
+from tenants.models import Group, GroupMember, GroupNesting, User
 
-# Beyond this the number of people a group reaches is said to be "more than".
-REACH_CAP = 10_000
+# So many memberships are looked at to say how many people a group reaches; with more, it is "more than".
+REACH_ROWS = 5_000
 
 
 @require_safe
@@ -26,10 +26,14 @@ def group_list(request: MemberRequest) -> HttpResponse:
     if text:
         groups = groups.filter(name__icontains=text)
     page = page_of(groups, request.GET, "name")
-    counted = groups.filter(id__in=[group.id for group in page.rows])
-    sizes = dict(counted.values_list("id").annotate(Count("members")))
-    within = dict(counted.values_list("id").annotate(Count("nested")))
-    rows = [{"group": group, "people": sizes[group.id], "groups": within[group.id]} for group in page.rows]
+    shown = [group.id for group in page.rows]
+    members = GroupMember.objects.filter(group_id__in=shown).values_list("group_id")
+    within = GroupNesting.objects.filter(parent_id__in=shown).values_list("parent_id")
+    sizes, inner = dict(members.annotate(Count("id"))), dict(within.annotate(Count("id")))
+    rows = [
+        {"group": group, "people": sizes.get(group.id, 0), "groups": inner.get(group.id, 0)}
+        for group in page.rows
+    ]
     context = {"text": text, "page": page, "rows": rows, "may_change": may(request.user, ADMINISTER)}
     return render(request, "portal/groups.html", context)
 
@@ -42,16 +46,15 @@ def group(request: MemberRequest, group_id: uuid.UUID) -> HttpResponse:
     if found is None:
         raise Http404
     people = User.objects.for_tenant(request.tenant).filter(memberships__group=found)
-    within = GroupMember.objects.filter(group__tenant=request.tenant, group_id__in=groups_inside(found.id))
-    reach = len(within.order_by().values_list("user_id", flat=True).distinct()[: REACH_CAP + 1])
+    reach, complete = reach_of(found, rows=REACH_ROWS)
     administers = may(request.user, ADMINISTER)
     context = {
         "group": found,
         "page": page_of(people, request.GET, "email"),
         "nested": Group.objects.for_tenant(request.tenant).filter(nested_in__parent=found).order_by("name"),
         "outer": Group.objects.for_tenant(request.tenant).filter(nested__child=found).order_by("name"),
-        "reach": min(reach, REACH_CAP),
-        "reach_capped": reach > REACH_CAP,
+        "reach": reach,
+        "reach_capped": not complete,
         "powers": sorted(powers_of(found)),
         "administers": administers,
         "may_change": administers and may_change_by_hand(found),

@@ -24,6 +24,7 @@ from django.views.decorators.http import require_http_methods
 from portal.brute_force import too_many, tries_for
 from portal.forms.guests import GuestAddressForm, GuestCodeForm
 from tenants import guests
+from tenants.domain_names import canonical_address
 from tenants.models import User
 from tenants.throttle import TooManyTriesError
 
@@ -46,9 +47,9 @@ def ask(request: HttpRequest) -> HttpResponse:
     context = {"form": form, "next": _target(request)}
     if request.method != "POST" or not form.is_valid():
         return render(request, "account/guest.html", context, status=400 if form.errors else 200)
-    address = form.cleaned_data["email"].lower()
+    address = canonical_address(form.cleaned_data["email"])
     try:
-        tries_for(request, "guest-mail", address, limit=6, limit_of_network=20, seconds=3600)
+        tries_for(request, "guest-mail", address, limit=6, limit_of_network=100, seconds=3600)
     except TooManyTriesError as error:
         return too_many(request, error)
     with transaction.atomic():
@@ -75,25 +76,25 @@ def confirm(request: HttpRequest) -> HttpResponse:
     form = GuestCodeForm(request.POST or None)
     context = {"form": form, "address": asked["address"], "minutes": guests.CODE_MINUTES}
     if request.method == "POST" and form.is_valid():
-        left = guests.use_try(request.session.session_key or "", form.cleaned_data["code"])
-        if left is None:
-            return _let_in(request, asked)
-        if left <= 0:
+        tried = guests.use_try(request.session.session_key or "", form.cleaned_data["code"])
+        if tried.proven:
+            return _let_in(request, tried.proven, next_url=asked["next"])
+        if tried.left <= 0:
             messages.error(request, _("This code is no longer good. Ask for a new one."))
             return redirect(f"{reverse('guest')}?{urlencode({'next': asked['next']})}")
         form.add_error("code", _("This is not the code. Look into your latest mail from us."))
     return render(request, "account/guest_code.html", context, status=400 if form.errors else 200)
 
 
-def _let_in(request: HttpRequest, asked: dict[str, Any]) -> HttpResponse:
+def _let_in(request: HttpRequest, address: str, *, next_url: str) -> HttpResponse:
     request.session.pop(guests.ASKED, None)
     try:
-        guest = guests.admit(asked["address"])
+        guest = guests.admit(address)
     except guests.NotForGuestsError:
         messages.error(request, _("This address has an account by now. Sign in with it."))
         return redirect("account_login")
     record_authentication(request, guest, method="code")
-    response: HttpResponse = perform_login(request, Login(user=guest, redirect_url=asked["next"]))
+    response: HttpResponse = perform_login(request, Login(user=guest, redirect_url=next_url))
     return response
 
 

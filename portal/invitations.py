@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from portal import sign_on
 from portal.access import MemberRequest, member_page
 from portal.forms.people_changes import AcceptForm, InvitationForm
 from portal.paging import page_of
@@ -19,6 +20,7 @@ from tenants import invitations
 from tenants.changes import Actor, ChangeRefusedError
 from tenants.membership import ADMINISTER
 from tenants.models import Invitation, User
+from tenants.sso import enforced_for
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -100,6 +102,9 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
                 invitations.accept_as(token, person)
             elif form:
                 made = invitations.accept_as_new(token, **form.cleaned_data)
+                provider = enforced_for(made)
+                if provider is not None:
+                    return sign_on.ask(request, provider, address=made.email)
                 login(request, made, backend=_BACKEND)
         except ChangeRefusedError as error:
             refusal = str(error)

@@ -3,11 +3,12 @@
 import datetime as dt
 
 from django.contrib import messages
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from administration.log_proofs import prove_day
 from audit.aggregation import day_file, days
 from audit.errors import SegmentDamagedError
 from audit.models import AdminEvent
@@ -41,6 +42,18 @@ def usage_day(request: MemberRequest, day: dt.date) -> HttpResponse:
     response = StreamingHttpResponse(pieces, content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="rmslog-{day}.log"'
     return response  # type: ignore[return-value]  # a streaming response is one too, for Django
+
+
+@require_safe
+@member_page(READ_LOGS)
+def usage_proof(request: MemberRequest, day: dt.date) -> HttpResponse:
+    """The installation's signature under a day that is over, to be kept beside its file."""
+    proof = prove_day(request.tenant.id, day)
+    if proof is None:
+        raise Http404
+    response = HttpResponse(f"{proof}\n", content_type="application/jose")
+    response.headers["Content-Disposition"] = f'attachment; filename="rmslog-{day}.proof"'
+    return response
 
 
 @require_safe

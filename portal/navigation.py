@@ -74,6 +74,7 @@ SETTINGS = (
     Place(_("Roles"), "roles", "users-round", (READ_SETTINGS,)),
     Place(_("Super users"), "super_users", "shield-check", (READ_SETTINGS,)),
     Place(_("Protecting"), "protecting", "lock", (READ_SETTINGS,)),
+    Place(_("Limits"), "limits", "ban", (READ_SETTINGS,)),
     Place(_("Services"), "services", "terminal", (READ_SETTINGS,)),
     Place(_("Deletion"), "removal", "trash-2", (ADMINISTER,)),
 )

@@ -16,6 +16,7 @@ from administration.status import status_of
 from keys.models import KeyVersion
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.organization import DeactivationForm, SettingsForm
+from tenants.languages import language_name
 from tenants.membership import ADMINISTER, READ_SETTINGS, may
 from tenants.models import Tenant, User, VerifiedDomain
 from tracking.models import Document
@@ -30,6 +31,7 @@ def settings_page(request: MemberRequest) -> HttpResponse:
         "tenant": tenant,
         "may_change": may(request.user, ADMINISTER),
         "status": status_of(tenant),
+        "languages": ", ".join(language_name(tag) for tag in tenant.languages),
         "domains": VerifiedDomain.objects.for_tenant(tenant).order_by("domain"),
         "key": KeyVersion.objects.for_tenant(tenant).filter(state=KeyVersion.State.ACTIVE).first(),
     }

@@ -61,7 +61,10 @@ def _beyond(order: Sequence[str], values: Sequence[Any], *, backwards: bool) -> 
         descending = column.startswith("-") is not backwards
         condition |= equal & Q(**{f"{name}__{'lt' if descending else 'gt'}": value})
         equal &= Q(**{name: value})
-    return condition
+    # Implied by the rest, and the only part by which a database finds its place in an index of the first column.
+    first = order[0].lstrip("-")
+    descending = order[0].startswith("-") is not backwards
+    return Q(**{f"{first}__{'lte' if descending else 'gte'}": values[0]}) & condition
 
 
 def _encode(row: Model, order: Sequence[str]) -> str:

@@ -68,6 +68,7 @@ def people_list(request: MemberRequest) -> HttpResponse:
 def _with_details(people: Any, tenant: Tenant) -> Any:
     return people.prefetch_related(
         "emailaddress_set",
+        "stated_addresses",
         Prefetch("roles", RoleAssignment.objects.for_tenant(tenant)),
         Prefetch("memberships", GroupMember.objects.filter(group__tenant=tenant).select_related("group")),
     )
@@ -149,9 +150,14 @@ def _cells(person: User) -> list[str]:
         ";".join(sorted(one.group.name for one in person.memberships.all())),
         "yes" if person.licensed else "no",
         person.language,
-        ";".join(sorted(one.email for one in person.emailaddress_set.all() if one.email != person.email)),
+        ";".join(sorted(_aliases(person))),
         "yes" if person.is_active else "no",
     ]
+
+
+def _aliases(person: User) -> set[str]:
+    stated = {one.address for one in person.stated_addresses.all()}
+    return {one.email for one in person.emailaddress_set.all() if one.email != person.email} | stated
 
 
 def _plain(cell: str) -> str:

@@ -14,6 +14,7 @@ from portal.forms.groups import TypedNameForm
 from portal.forms.people_changes import PersonForm
 from tenants import people
 from tenants.changes import Actor, ChangeRefusedError
+from tenants.domain_names import canonical_address
 from tenants.identity import Caller, standing_of
 from tenants.membership import ADMINISTER, READ_LOGS, READ_PEOPLE, may, may_reset
 from tenants.models import DirectoryEntry, Group, GroupMember, GroupNesting, RoleAssignment, User
@@ -31,10 +32,14 @@ def person(request: MemberRequest, person_id: uuid.UUID) -> HttpResponse:
     addresses = [
         {
             "email": address.email,
-            "counts": address.email.lower() in standing.addresses,
+            "counts": canonical_address(address.email) in standing.addresses,
             "primary": address.email == found.email,
         }
         for address in found.emailaddress_set.order_by("-primary", "email")
+    ]
+    addresses += [
+        {"email": stated.address, "counts": False, "primary": False}
+        for stated in found.stated_addresses.order_by("address")
     ]
     within = list(Group.objects.for_tenant(request.tenant).filter(id__in=standing.groups).order_by("name"))
     context = {

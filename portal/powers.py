@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.access import MemberRequest, fresh_sign_in, member_page
@@ -23,6 +23,11 @@ from tenants.roles import give_role, holders_of, take_role
 from tracking.models import Document
 
 _SHOWN = 25
+_APPOINTED = {
+    "acts": gettext_lazy("%(who)s is a super user."),
+    "waits": gettext_lazy("%(who)s waits for a second administrator."),
+    "announced": gettext_lazy("%(who)s becomes a super user in 24 hours. All administrators have been told."),
+}
 
 
 @require_safe
@@ -140,9 +145,10 @@ def super_user_switch(request: MemberRequest) -> HttpResponse:
 @fresh_sign_in
 def super_user_approval(request: MemberRequest) -> HttpResponse:
     """Decide whether an appointment needs a second administrator."""
-    needed = not request.tenant.super_users_need_approval
+    tenant = request.tenant
+    needed = not tenant.needs_approval or tenant.approval_ends_at is not None
     if request.method == "POST":
-        super_users.set_approval(request.tenant, needed=needed, actor=Actor.of(request.user))
+        super_users.set_approval(tenant, needed=needed, actor=Actor.of(request.user))
         messages.success(request, _("Your choice has been saved."))
         return redirect("super_users")
     return ask(
@@ -153,7 +159,10 @@ def super_user_approval(request: MemberRequest) -> HttpResponse:
             "approves it."
         )
         if needed
-        else _("One administrator alone can then appoint super users. All administrators are told by mail."),
+        else _(
+            "After 24 hours one administrator alone can appoint super users. All administrators are told by mail now, and "
+            "each can keep the second one till then."
+        ),
         button=_("Require a second administrator") if needed else _("Require no second administrator"),
         back="super_users",
         danger=not needed,
@@ -180,12 +189,7 @@ def super_user_appoint(request: MemberRequest) -> HttpResponse:
         except ChangeRefusedError as error:
             form.add_error(None, str(error))
         else:
-            text = (
-                _("%(who)s is a super user.")
-                if made.since
-                else _("%(who)s waits for a second administrator.")
-            )
-            messages.success(request, text % {"who": made})
+            messages.success(request, _APPOINTED[super_users.state_of(made)] % {"who": made})
             return redirect("super_users")
     return ask(
         request,
@@ -282,6 +286,7 @@ def ask(
     warning: str,
     button: str,
     back: str,
+    crumb: str = "",
     more: str = "",
     form: Any = None,
     danger: bool = False,
@@ -293,6 +298,7 @@ def ask(
         "more": more,
         "button": button,
         "back": reverse(back),
+        "crumb": crumb,
         "form": form,
         "danger": danger,
     }

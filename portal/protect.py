@@ -18,9 +18,12 @@ from licensing.gate import error_response
 from licensing.issuance import issue_use_license
 from licensing.publishing import protecting_tenant, publish
 from licensing.serializers import parse_json, read_publish_request
+from licensing.special import SPECIAL_POLICIES
 from licensing.wire import decode_license, parse_guid
+from policies.limits import limits_of
 from policies.publishing import localized, offered_to
-from tenants.identity import Caller
+from portal.factors import has_used_factor, way_to_use_factor
+from tenants.identity import SECOND_FACTOR, Caller
 from tenants.models import User
 
 LEVELS = [
@@ -37,10 +40,11 @@ _MAX_JSON = 2 * 1024 * 1024
 def protect_page(request: HttpRequest) -> HttpResponse:
     person = signed_in(request)
     caller = Caller.of(person)
-    offered, refusal = [], None
+    offered, refusal, own_permissions = [], None, True
     try:
         tenant = protecting_tenant(caller)
         language = get_language() or "en"
+        own_permissions = limits_of(tenant).own_permissions
         for template in offered_to(caller, tenant):
             if template.current is not None:
                 name = localized(template.current, [language])
@@ -49,17 +53,24 @@ def protect_page(request: HttpRequest) -> HttpResponse:
         refusal = "no-organization"
     except ServiceDisabledError:
         refusal = "inactive" if person.tenant and not person.tenant.is_active else "not-onboarded"
-    return render(
-        request,
-        "portal/protect.html",
-        {"templates_offered": offered, "level_choices": LEVELS, "refusal": refusal, "nav": "protect"},
-    )
+    if not offered and not own_permissions:
+        refusal = refusal or "no-templates"
+    context = {
+        "templates_offered": offered,
+        "level_choices": LEVELS,
+        "special_choices": [(role, *words) for role, words in SPECIAL_POLICIES.items()],
+        "own_permissions": own_permissions,
+        "refusal": refusal,
+        "nav": "protect",
+    }
+    return render(request, "portal/protect.html", context)
 
 
 @login_required
 @require_GET
 def open_page(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/open.html", {"nav": "open"})
+    context = {"nav": "open", "factor_way": way_to_use_factor(request, signed_in(request))}
+    return render(request, "portal/open.html", context)
 
 
 @require_POST
@@ -103,7 +114,9 @@ def _answer(
 ) -> JsonResponse:
     if not request.user.is_authenticated:
         return error_response(401, "Unauthorized", str(_("You have been signed out. Sign in and try again.")))
-    call = call_from(request.META, Caller.of(signed_in(request)), request_type)
+    person = signed_in(request)
+    scopes = frozenset({SECOND_FACTOR} if has_used_factor(request, person) else ())
+    call = call_from(request.META, Caller.of(person, scopes=scopes), request_type)
     try:
         return JsonResponse(work(call, parse_json(request.body[:_MAX_JSON])))
     except DeviceError as error:

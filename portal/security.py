@@ -1,4 +1,4 @@
-"""What a browser may do with our pages: nothing inline, nothing foreign, in no frame."""
+"""What a browser may do with our pages: nothing inline, nothing foreign, in no frame. And what it may ask with."""
 
 import re
 from collections.abc import Callable
@@ -6,8 +6,11 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from allauth.idp.oidc.models import Client
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+
+from portal.errors import bad_request
 
 POLICY: Final[dict[str, str]] = {
     "default-src": "'none'",
@@ -40,6 +43,10 @@ PERMISSIONS: Final = ", ".join(
 )
 
 
+# Directories get its errors in a shape of their own; it looks at values itself.
+_SCIM: Final = re.compile("/t/[^/]+/scim/")
+
+
 class ContentSecurityPolicyMiddleware:
     """Adds the policy and its companions to every page; a view that needs another policy sets the header itself."""
 
@@ -54,6 +61,18 @@ class ContentSecurityPolicyMiddleware:
             response.headers.setdefault("Permissions-Policy", PERMISSIONS)
             response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         return response
+
+
+class ReadableQueryMiddleware:
+    """Refuses an address whose query holds a NUL: nobody types one, and PostgreSQL takes it in no text."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if "%00" in request.META.get("QUERY_STRING", "") and not _SCIM.match(request.path_info):
+            return bad_request(request, SuspiciousOperation())
+        return self.get_response(request)
 
 
 def policy(changes: dict[str, str] | None = None) -> str:

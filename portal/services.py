@@ -71,13 +71,15 @@ def service_rotate(request: MemberRequest, service_id: uuid.UUID) -> HttpRespons
         secret = rotate_secret(found, actor=Actor.of(request.user))
         context = {"name": found.name, "client_id": found.client_id, "secret": secret}
         return render(request, "portal/service_secret.html", context)
+    warning = _(
+        "The present secret and everything signed in with it end at once. The service works again when it has the new secret."
+    )
+    if request.tenant.needs_approval:
+        warning += " " + _("If it is a super user, that ends too: it has to be appointed and approved again.")
     return ask(
         request,
         title=_("New secret for %(name)s") % {"name": found.name},
-        warning=_(
-            "The present secret and everything signed in with it end at once. The service works again when it has the "
-            "new secret."
-        ),
+        warning=warning,
         button=_("Make a new secret"),
         back="services",
         danger=True,

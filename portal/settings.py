@@ -9,7 +9,7 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from portal import environment
+from portal import environment, file_queue
 from portal.environment import BASE_DIR
 
 PRODUCTION = environment.flag("PRODUCTION")
@@ -20,6 +20,8 @@ PUBLIC_URL = environment.public_url(production=PRODUCTION)
 # --- secrets: one per purpose, none in the database --------------------------------------------------------
 SECRET_KEY = environment.secret("SECRET_KEY", production=PRODUCTION)
 KEY_ENCRYPTION_KEY = environment.secret("KEK", production=PRODUCTION)
+# While one key-encryption key is being replaced, the other one; it opens and never seals.
+KEY_ENCRYPTION_KEY_PREVIOUS = environment.further_secret("KEK_PREVIOUS")
 API_PEPPER = environment.secret("API_PEPPER", production=PRODUCTION)
 
 # --- addresses ---------------------------------------------------------------------------------------------
@@ -48,10 +50,13 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # TLS and the redirect to it are the reverse proxy's; devices follow no redirect
     "security.W021",  # being on browsers' preload lists is the operator's decision
 ]
+# Where /metrics is served, never on the public port; None: nowhere.
+METRICS = environment.listener("METRICS")
 TRUSTED_PROXIES = environment.words("TRUSTED_PROXIES")
 
 # --- applications ------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "administration",  # before Django's own: it has a command of the same name, `changepassword`
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -76,7 +81,6 @@ INSTALLED_APPS = [
     "policies",
     "tracking",
     "licensing",
-    "administration",
     "portal",
 ]
 MIDDLEWARE = [
@@ -87,6 +91,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "portal.security.ReadableQueryMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -152,8 +157,9 @@ if not BROKER_URL and PRODUCTION:
     raise ImproperlyConfigured(
         "RIGHTSKEEP_BROKER_URL is missing: name a Redis or RabbitMQ server in production."
     )
-CELERY_BROKER_URL = BROKER_URL or "filesystem://localhost"
+CELERY_BROKER_URL = BROKER_URL or f"{file_queue.SCHEME}://localhost"
 if not BROKER_URL:
+    file_queue.register()
     _queue = DATA_DIR / "queue"
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_queue / "messages"),
@@ -172,6 +178,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE = {
     "aggregate-usage": {"task": "audit.aggregate_usage", "schedule": 20.0, "options": {"expires": 20}},
     "continue-key-rollovers": {"task": "keys.continue_rollovers", "schedule": 5.0, "options": {"expires": 5}},
+    "roll-keys-by-policy": {"task": "keys.roll_by_policy", "schedule": 60.0, "options": {"expires": 60}},
+    "warn-of-keys": {"task": "keys.warn_of_keys", "schedule": 300.0, "options": {"expires": 300}},
+    "count-key-uses": {"task": "keys.count_uses", "schedule": 60.0, "options": {"expires": 60}},
+    "reseal": {"task": "tracking.continue_resealings", "schedule": 60.0, "options": {"expires": 60}},
+    "destroy-keys": {"task": "tracking.destroy_keys", "schedule": 60.0, "options": {"expires": 60}},
+    "tidy-key-imports": {"task": "keys.tidy_imports", "schedule": 60.0, "options": {"expires": 60}},
     "continue-removals": {
         "task": "administration.continue_removals",
         "schedule": 60.0,
@@ -265,6 +277,8 @@ ACCOUNT_FORMS = {
 }
 SOCIALACCOUNT_ADAPTER = "portal.sign_on.SignOnAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
+# Asserted addresses lie in proven domains of the provider's organization, or the sign-in is refused.
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 # Networks inside of which an organization's identity provider may stand, by http too; empty: none.
 INTERNAL_NETWORKS_ALLOWED = environment.networks("INTERNAL_NETWORKS_ALLOWED")
 # Passwords are slowed by portal.brute_force; this is left for what is allauth's own.
@@ -314,6 +328,16 @@ DNS_SERVERS = environment.servers("DNS_SERVERS", port=53)
 # How long an organization can take back that it wants to be deleted.
 REMOVAL_GRACE_DAYS = environment.number("REMOVAL_GRACE_DAYS", 30)
 
+# --- keys --------------------------------------------------------------------------------------------------
+# The vendor's library, the token's label and its PIN; without them there is no hardware security module.
+PKCS11_MODULE = environment.text("PKCS11_MODULE")
+PKCS11_TOKEN_LABEL = environment.text("PKCS11_TOKEN", "rightskeep")
+PKCS11_TOKEN_PIN = environment.further_secret("PKCS11_PIN", shortest=4)
+PKCS11_SECONDS = environment.number("PKCS11_SECONDS", 5)
+PKCS11_GENERATION_SECONDS = environment.number("PKCS11_GENERATION_SECONDS", 120)
+# Where the keys of organizations are made that have not decided themselves.
+NEW_KEYS = environment.choice("NEW_KEYS", ("software", "pkcs11"))
+
 # --- languages, times --------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
@@ -328,7 +352,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_PAGINATION_CLASS": "administration.api.paging.Pages",
     "EXCEPTION_HANDLER": "administration.api.errors.api_error",
     "PAGE_SIZE": 50,
     "UNAUTHENTICATED_USER": None,
@@ -339,10 +363,17 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "administration.schema.describe_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "LanguageEnum": [(code, code) for code, _name in LANGUAGES],
         "OnboardingEnum": "tenants.models.Tenant.Onboarding",
         "KeyKindEnum": "keys.models.KeyVersion.Kind",
+        "IncidentKindEnum": "keys.models.KeyIncident.Kind",
+        "KeyStateEnum": "keys.models.KeyVersion.State",
+        "TemplateStateEnum": "policies.models.PolicyTemplate.State",
         "IdentityProviderKindEnum": "tenants.models.IdentityProvider.Kind",
     },
 }

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from portal import sign_on
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.sign_on import FORMS, ReleaseForm, UseForm
+from portal.sign_on_addresses import our_addresses
 from tenants import sso
 from tenants.fetching import FetchError
 from tenants.membership import ADMINISTER
@@ -38,7 +39,7 @@ def sign_in_settings(request: MemberRequest) -> HttpResponse:
         context |= {
             "use_form": UseForm(initial={"use": provider.use}),
             "release_form": ReleaseForm(),
-            "addresses": sign_on.our_addresses(request.tenant.id),
+            "addresses": our_addresses(request.tenant.id),
             "certificates": [_certificate(one) for one in provider.settings.get("certificates", [])],
             "last_error": sentence(provider.last_error) if provider.last_error else "",
             "people": sso.bound_people(provider),
@@ -66,7 +67,7 @@ def sign_in_setup(request: MemberRequest, kind: str) -> HttpResponse:
         "kind": kind,
         "provider": provider,
         "replaces": provider is not None and provider.kind != kind,
-        "addresses": sign_on.our_addresses(request.tenant.id),
+        "addresses": our_addresses(request.tenant.id),
         "domains": list(_domains(request.tenant)),
     }
     return render(request, "portal/sign_in_setup.html", context, status=400 if form.errors else 200)

@@ -15,8 +15,8 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.helpers import complete_social_login
 from allauth.socialaccount.internal import statekit
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialLogin
-from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -25,14 +25,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from portal import sign_on_addresses as addresses
 from tenants import fetching, openid, saml, sso
 from tenants.membership import ADMINISTER, may
 from tenants.models import IdentityProvider, Tenant, User
 from tenants.sign_on import Assertion, admit, examine
 from tenants.sign_on_reasons import SignOnRefusedError
+from tenants.tokens import hash_token
 
 ASKED, TESTED, CAME_BY = "sign_on_asked", "sign_on_test", "sign_on"
 _ACS_SECONDS = 120
+_ASKED_SECONDS = 600
 
 
 class SignOnAdapter(DefaultSocialAccountAdapter):
@@ -127,8 +130,9 @@ def start(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     fresh = request.user.is_authenticated and not test
     try:
         if provider.kind == IdentityProvider.Kind.SAML:
-            address, request_id = saml.request_address(provider, _place(tenant_id), fresh=fresh)
+            address, request_id = saml.request_address(provider, addresses.place(tenant_id), fresh=fresh)
             statekit.stash_state(request, provider_id=str(provider.id), state=state, state_id=request_id)
+            cache.set(_place_of_request(provider, request_id), True, _ASKED_SECONDS)
             return redirect(address)
     except SignOnRefusedError as refusal:
         return _refuse(request, provider, refusal, state)
@@ -136,7 +140,7 @@ def start(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     return redirect(
         openid.authorization_address(
             provider,
-            redirect_uri=callback_address(tenant_id),
+            redirect_uri=addresses.callback_address(tenant_id),
             state=state_id,
             nonce=state["nonce"],
             verifier=state["verifier"],
@@ -152,7 +156,7 @@ def callback(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     """Back from an OpenID provider with a code."""
     provider = _provider(tenant_id, IdentityProvider.Kind.OPENID_CONNECT)
     if provider is None:
-        return _page(request, 400, {})
+        return _began_elsewhere(request)
     state = _take_state(request, provider, request.GET.get("state", ""))
     try:
         if state is None:
@@ -165,7 +169,7 @@ def callback(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
         tokens = openid.redeem(
             provider,
             request.GET["code"],
-            redirect_uri=callback_address(tenant_id),
+            redirect_uri=addresses.callback_address(tenant_id),
             verifier=state["verifier"],
         )
         claims = openid.verified_claims(provider, tokens["id_token"], nonce=state["nonce"])
@@ -180,14 +184,24 @@ def callback(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
 @never_cache
 @require_POST
 def acs(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
-    """A SAML provider's answer. It comes from a foreign page, without our cookie: what was checked waits for `acs_finish`."""
+    """A SAML provider's answer. It comes from a foreign page, without our cookie: what was checked waits for `acs_finish`.
+
+    What is refused is led there too, as is what names no organization: strangers see no difference.
+    """
     provider = _provider(tenant_id, IdentityProvider.Kind.SAML)
+    target = reverse("sign_on_acs_finish", args=[tenant_id])
     if provider is None:
-        return _page(request, 400, {})
+        return redirect(target)
     try:
-        answer = saml.read_response(provider, _place(tenant_id), request.POST.get("SAMLResponse", ""))
+        answer = saml.read_response(
+            provider,
+            addresses.place(tenant_id),
+            request.POST.get("SAMLResponse", ""),
+            was_asked=lambda request_id: bool(cache.get(_place_of_request(provider, request_id))),
+        )
     except SignOnRefusedError as refusal:
-        return _refuse(request, provider, refusal, None)
+        sso.record_refusal(provider, refusal, log=False)
+        return redirect(target)
     waiting = SessionStore()
     waiting["answer"] = {
         "provider": str(provider.id),
@@ -200,7 +214,6 @@ def acs(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     }
     waiting.set_expiry(_ACS_SECONDS)
     waiting.create()  # unscoped: a session of its own, for the two minutes until it is met
-    target = reverse("sign_on_acs_finish", args=[tenant_id])
     return redirect(f"{target}?{urlencode({'answer': waiting.session_key})}")
 
 
@@ -209,10 +222,12 @@ def acs(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
 def acs_finish(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     """The checked answer meets the session that asked for it."""
     provider = _provider(tenant_id, IdentityProvider.Kind.SAML)
+    if provider is None:
+        return _began_elsewhere(request)
     waiting = SessionStore(request.GET.get("answer", ""))
     answer = waiting.get("answer")
-    if provider is None or not answer or answer["provider"] != str(provider.id):
-        return _page(request, 400, {})
+    if not answer or answer["provider"] != str(provider.id):
+        return _refused_before(request, provider)
     waiting.flush()
     state = _take_state(request, provider, answer["request"])
     try:
@@ -227,7 +242,9 @@ def acs_finish(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
 @require_safe
 def service_metadata(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     """What a SAML provider wants to know of us; made of the address alone, so it tells nothing about who exists."""
-    response = HttpResponse(saml.our_metadata(_place(tenant_id)), content_type="application/samlmetadata+xml")
+    response = HttpResponse(
+        saml.our_metadata(addresses.place(tenant_id)), content_type="application/samlmetadata+xml"
+    )
     response["Content-Disposition"] = 'inline; filename="rightskeep-metadata.xml"'
     return response
 
@@ -242,33 +259,12 @@ def sign_out(request: HttpRequest) -> HttpResponse:
         response: HttpResponse = LogoutView.as_view()(request)
         return response
     there = openid.sign_out_address(
-        provider, id_token=came_by["id_token"], return_to=_public(reverse("account_login"))
+        provider, id_token=came_by["id_token"], return_to=addresses.public(reverse("account_login"))
     )
     get_account_adapter(request).logout(request)
     if not there:
         return redirect("account_login")
     return render(request, "account/sign_on_left.html", {"provider": provider, "there": there})
-
-
-def callback_address(tenant_id: uuid.UUID) -> str:
-    return _public(reverse("sign_on_callback", args=[tenant_id]))
-
-
-def _place(tenant_id: uuid.UUID) -> saml.Place:
-    return saml.Place(
-        entity_id=_public(reverse("sign_on_metadata", args=[tenant_id])),
-        acs=_public(reverse("sign_on_acs", args=[tenant_id])),
-    )
-
-
-def our_addresses(tenant_id: uuid.UUID) -> dict[str, str]:
-    """What the admin enters at the identity provider."""
-    place = _place(tenant_id)
-    return {"redirect_uri": callback_address(tenant_id), "acs_url": place.acs, "entity_id": place.entity_id}
-
-
-def _public(path: str) -> str:
-    return f"{settings.PUBLIC_URL.rstrip('/')}{path}"
 
 
 def _provider(tenant_id: uuid.UUID, kind: str | None = None) -> IdentityProvider | None:
@@ -348,6 +344,24 @@ def _tests_it(request: HttpRequest, provider: IdentityProvider, state: dict[str,
 def _person(request: HttpRequest) -> User:
     assert isinstance(request.user, User)
     return request.user
+
+
+def _place_of_request(provider: IdentityProvider, request_id: str) -> str:
+    """Where it is kept that a SAML request was made here a short while ago."""
+    return f"saml-request:{hash_token(f'{provider.id}:{request_id}')}"
+
+
+def _refused_before(request: HttpRequest, provider: IdentityProvider) -> HttpResponse:
+    """The answer was refused before it met this session. Whoever began a sign-in here learns where to ask; nobody else."""
+    asked = request.session.get(ASKED) or {}
+    if asked.get("tenant") != str(provider.tenant_id):
+        return _began_elsewhere(request)
+    return _page(request, 403, {"provider": provider})
+
+
+def _began_elsewhere(request: HttpRequest) -> HttpResponse:
+    """What everybody sees whose session began no such sign-in, whether there is such an organization or not."""
+    return _page(request, 403, {"over": True})
 
 
 def _shown(claims: dict[str, Any]) -> dict[str, str]:

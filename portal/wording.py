@@ -9,10 +9,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from policies.models import TemplateGrant, TemplateVersion
+from licensing.special import SPECIAL_POLICIES
 from rms import rights as codes
 from tenants import membership
-from tenants.models import Group, Tenant
+from tenants.models import Tenant
 
 Text = str | Promise
 
@@ -38,6 +38,7 @@ LEVELS: Final[dict[str, Text]] = {
     "AUTHOR": _("Co-Author"),
     "COOWNER": _("Co-Owner"),
 }
+_SPECIAL: Final = {role: name for role, (name, _description) in SPECIAL_POLICIES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ _OUTCOMES: Final = {
     "AccessDenied": Outcome(_("Refused: no rights"), "bad"),
     "AccessRevoked": Outcome(_("Refused: access revoked"), "bad"),
     "ContentExpired": Outcome(_("Refused: expired"), "warn"),
+    "KeyHeld": Outcome(_("Refused: key held"), "warn"),
+    "KeyDisabled": Outcome(_("Refused: key disabled"), "warn"),
     "ServiceDisabledException": Outcome(_("Refused: service inactive"), "warn"),
 }
 
@@ -70,9 +73,12 @@ ACTIONS: Final[dict[str, Text]] = {
     membership.READ_TEMPLATES: _("See all templates"),
     membership.MANAGE_TEMPLATES: _("Change templates"),
     membership.READ_KEYS: _("See keys"),
-    membership.MANAGE_KEYS: _("Roll keys"),
+    membership.MANAGE_KEYS: _(
+        "Roll keys, decide when they are rolled; bring, hold and restore own ones; disable old ones; destroy them and export keys, with a second person"
+    ),
     membership.READ_LOGS: _("Read logs"),
     membership.TRACK_ALL: _("See the history of every document"),
+    membership.REVOKE_ALL: _("Revoke and restore access to every document"),
     membership.PROTECT_FOR_OTHERS: _("Protect in somebody else's name"),
 }
 
@@ -82,8 +88,37 @@ CHANGES: Final[dict[str, Text]] = {
     "Deactivate": _("Protection switched off"),
     "RollKey": _("New key made"),
     "ActivateKey": _("New key became active"),
+    "ResealDocuments": _("Sealing documents to the active key begun"),
+    "DocumentsResealed": _("Documents sealed to the active key"),
+    "WithdrawKey": _("New key withdrawn"),
+    "ChangeRollPolicy": _("When keys are rolled changed"),
+    "MakeImportKey": _("Import key made"),
+    "ImportKey": _("Own key brought"),
+    "DisableKey": _("Key disabled"),
+    "EnableKey": _("Key enabled again"),
+    "AskKeyDestruction": _("Destruction of a key asked for"),
+    "ApproveKeyDestruction": _("Destruction of a key approved"),
+    "CancelKeyDestruction": _("Destruction of a key canceled"),
+    "DestroyKey": _("Key destroyed"),
+    "CertifyKeyDestruction": _("Certificate of a destroyed key made"),
+    "HoldKey": _("Key held"),
+    "RestoreKey": _("Held key restored"),
+    "RequestKeyExport": _("Export of keys asked for"),
+    "ApproveKeyExport": _("Export of keys approved"),
+    "RejectKeyExport": _("Export of keys rejected"),
+    "CancelKeyExport": _("Export of keys cancelled"),
+    "DownloadKeyExport": _("Exported keys downloaded"),
+    "ChangeKeyExportWait": _("Waiting time of key exports changed"),
+    "ImportPackage": _("Organization arrived from another installation"),
+    "ChooseKeyPlace": _("Where keys are kept changed"),
+    "OpenKeyIncident": _("Incident of a key opened"),
+    "TakeIncidentStep": _("Step of an incident taken"),
+    "CloseKeyIncident": _("Incident of a key closed"),
+    "EndAllAccess": _("Everybody signed out"),
     "RevokeAccess": _("Access revoked"),
     "RestoreAccess": _("Access restored"),
+    "ChangeAccess": _("Access changed"),
+    "ChangeProtectionLimits": _("Limits on granting changed"),
     "CreateService": _("Service added"),
     "RotateServiceSecret": _("New secret of a service"),
     "DeleteService": _("Service deleted"),
@@ -96,8 +131,20 @@ CHANGES: Final[dict[str, Text]] = {
     "ApproveSuperUser": _("Super user approved"),
     "RemoveSuperUser": _("Super user ended"),
     "ChangeOnboarding": _("Who may protect changed"),
+    "AddTemplate": _("Template made"),
+    "ChangeTemplate": _("Draft of a template changed"),
+    "DiscardTemplateDraft": _("Draft of a template discarded"),
+    "PublishTemplate": _("Template published"),
+    "ArchiveTemplate": _("Template archived"),
+    "UnarchiveTemplate": _("Template offered again"),
+    "MoveTemplate": _("Order of templates changed"),
+    "ImportTemplate": _("Template imported"),
+    "ExportTemplates": _("Templates exported"),
+    "DeleteTemplate": _("Template deleted"),
     "EndProgram": _("Device or app signed out"),
     "IssueToken": _("Access token issued by an operator"),
+    "OperatorViewed": _("Looked at by an operator"),
+    "OperatorListed": _("Seen in a list by an operator"),
 }
 
 
@@ -121,31 +168,22 @@ class GrantInWords:
     rights: tuple[RightInWords, ...]
 
 
-def grants_in_words(version: TemplateVersion, tenant: Tenant) -> list[GrantInWords]:
-    """The grants of a template version, groups by name."""
-    grants = list(version.grants.all())
-    wanted = [parsed for grant in grants if (parsed := _group_id(grant.principal))]
-    groups = (
-        {group.id: group.name for group in Group.objects.for_tenant(tenant).filter(id__in=wanted)}
-        if wanted
-        else {}
-    )
-    return [_in_words(grant, tenant, groups) for grant in grants]
+def rights_in_words(rights: Iterable[str]) -> tuple[RightInWords, ...]:
+    """Rights with their codes, in their order."""
+    return tuple(RightInWords(code, RIGHTS.get(code, code)) for code in rights)
 
 
-def _in_words(grant: TemplateGrant, tenant: Tenant, groups: dict[uuid.UUID, str]) -> GrantInWords:
-    held = grant.rights.split(",")
-    return GrantInWords(
-        who_in_words(grant.principal, tenant, groups),
-        level_of(held),
-        tuple(RightInWords(code, RIGHTS.get(code, code)) for code in held),
-    )
+def level_code(held: Iterable[str]) -> str:
+    """The level that has exactly these rights; empty when none does."""
+    rights = set(held)
+    return next((role for role, expected in codes.LEVELS.items() if set(expected) == rights), "")
 
 
 def level_of(held: Iterable[str]) -> Text:
-    """The name of the level that has exactly these rights; empty when none does."""
-    rights = set(held)
-    return next((LEVELS[role] for role, expected in codes.LEVELS.items() if set(expected) == rights), "")
+    """The name of the level or special policy that has exactly these rights; empty when none does."""
+    rights, names = set(held), {**LEVELS, **_SPECIAL}
+    known = {**codes.LEVELS, **codes.SPECIALS}
+    return next((names[role] for role, expected in known.items() if set(expected) == rights), "")
 
 
 def who_in_words(principal: str, tenant: Tenant, groups: dict[uuid.UUID, str]) -> Text:
@@ -161,8 +199,10 @@ def who_in_words(principal: str, tenant: Tenant, groups: dict[uuid.UUID, str]) -
     group = _group_id(principal)
     if group is not None:
         return groups.get(group) or _("A group that no longer exists")
+    if principal == f"tenant:{tenant.id}":
+        return gettext("Everyone in %(organization)s") % {"organization": tenant.name}
     if principal.startswith("tenant:"):
-        return _("Everyone in another organization")
+        return gettext("Everyone in another organization (%(id)s…)") % {"id": principal[7:15]}
     return principal
 
 
@@ -175,17 +215,13 @@ def _group_id(principal: str) -> uuid.UUID | None:
         return None
 
 
-def expiry_in_words(version: TemplateVersion) -> Text:
-    """When content under this version expires; a date is left to the page, which knows the reader's zone."""
-    if version.expiry == TemplateVersion.Expiry.DAYS:
-        days = version.expires_after_days or 0
-        return ngettext("%d day after protection", "%d days after protection", days) % days
-    return "" if version.expiry == TemplateVersion.Expiry.DATE else _("Never")
+def days_after_protection(days: int) -> str:
+    """When content expires that was given a number of days."""
+    return ngettext("%d day after protection", "%d days after protection", days) % days
 
 
-def offline_in_words(version: TemplateVersion, tenant: Tenant) -> Text:
-    """How long content may be read without asking again."""
-    days = version.offline_days
+def offline_in_words(days: int | None, tenant: Tenant) -> Text:
+    """How long content may be read without asking again; None: as long as the organization allows."""
     if days == 0:
         return _("Never: every opening asks the service")
     days = tenant.max_use_license_days if days is None else min(days, tenant.max_use_license_days)

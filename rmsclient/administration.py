@@ -1,9 +1,10 @@
 """The JSON API ``/api/v1/``: documents, templates, people, keys, logs, the organization."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import BinaryIO
+from urllib.parse import urlencode
 from uuid import UUID
 
 from rmsclient.errors import Exit, RefusalError, ServerError
@@ -49,6 +50,16 @@ class Administration:
     def template(self, template_id: UUID) -> "Record":
         return self._get(f"/templates/{template_id}/")
 
+    def export_templates(self, form: str, ids: Sequence[UUID], target: BinaryIO) -> int:
+        """Copies a file with these templates, all when none is named, to ``target``."""
+        query = urlencode([("as", form), *(("id", str(each)) for each in ids)])
+        return self._transport.download(f"{API}/templates/export/?{query}", target)
+
+    def import_templates(self, body: Mapping[str, object]) -> "Record":
+        """Imports a file once, or says with ``dry_run`` what that would do."""
+        path = "/templates/import/"
+        return self._post(path, body) if body.get("dry_run") else self.create(path, body)
+
     def organization(self) -> "Record":
         return self._get("/organization/")
 
@@ -78,8 +89,23 @@ class Administration:
     def key(self, key_id: str) -> "Record":
         return self._get(f"/keys/{UUID(key_id)}/")
 
-    def roll_key(self) -> "Record":
-        return self._post("/keys/roll/")
+    def roll_key(self, *, bits: int | None = None, at: str | None = None) -> "Record":
+        """Make a new key, of the size and for the time that are named; otherwise the server's size, and at once."""
+        asked = {"bits": bits, "at": at}
+        return self._post("/keys/roll/", {name: value for name, value in asked.items() if value is not None})
+
+    def make_import_key(self) -> "Record":
+        return self._post("/keys/import-key/")
+
+    def bring_key(self, wrapped: str, place: str | None) -> "Record":
+        """Hand a wrapped key (Base64) in."""
+        return self.create("/keys/import/", {"wrapped": wrapped, **({"place": place} if place else {})})
+
+    def hold_key(self, key_id: str) -> "Record":
+        return self._post(f"/keys/{UUID(key_id)}/hold/")
+
+    def restore_key(self, key_id: str, wrapped: str) -> "Record":
+        return self._post(f"/keys/{UUID(key_id)}/restore/", {"wrapped": wrapped})
 
     def log_days(self) -> tuple[date, ...]:
         """The days (UTC) there is a usage log of."""
@@ -90,8 +116,19 @@ class Administration:
         except ValueError:
             raise wrong_shape("logs.day") from None
 
+    def download(self, path: str, target: BinaryIO) -> int:
+        return self._transport.download(API + path, target)
+
     def download_log(self, day: date, target: BinaryIO) -> int:
         return self._transport.download(f"{API}/logs/usage/{day.isoformat()}/", target)
+
+    def download_proof(self, day: date, target: BinaryIO) -> int:
+        """The server's signature under a day's log. RefusalError 404: none, because the day may still grow."""
+        return self._transport.download(f"{API}/logs/usage/{day.isoformat()}/proof/", target)
+
+    def signing_keys(self) -> object:
+        """The keys that the installation signs with: a JSON Web Key Set."""
+        return self._transport.get_json("/.well-known/jwks.json")
 
     def records(self, path: str, params: Mapping[str, str] | None = None) -> Iterator["Record"]:
         """All rows of a list, whether the server pages it or not."""
@@ -105,8 +142,8 @@ class Administration:
         with _usage_for_bad_requests():
             return Record(self._transport.create_json(API + path, dict(body)), path)
 
-    def post(self, path: str) -> "Record":
-        return self._post(path)
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> "Record":
+        return self._post(path, body)
 
     def change(self, method: str, path: str, body: Mapping[str, object]) -> "Record":
         """PUT or PATCH."""
@@ -172,6 +209,11 @@ class Record(Answer):
         super().__init__(value, where)
         assert isinstance(value, dict)  # what Answer checked, for JSON
         self.json: dict[str, object] = value
+
+    def records(self, name: str) -> list["Record"]:
+        """A list of objects; empty when absent."""
+        value = self.json.get(name)
+        return [Record(each, name) for each in value] if isinstance(value, list) else []
 
     def shown(self, name: str) -> str:
         """A member for people: text, number, yes or no; empty when absent."""

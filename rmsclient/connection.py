@@ -53,7 +53,7 @@ class Connections:
         return self._transport(server, self._tokens(server))
 
     def for_license(self, licensing_url: str | None) -> Transport:
-        """The server that a licence names, if there is a sign-in for exactly that one."""
+        """The server that a licence names, if there is a sign-in for exactly that one; else the one of ``--url``."""
         if not licensing_url:
             raise SignInError("no_server_named", "The file does not say which server protects it.")
         try:
@@ -65,6 +65,8 @@ class Connections:
         known = next((a for a in (self._stated, self._explicit) if a and a.origin == named.origin), None)
         if known is None and (stored := self._store.find(named.origin)):
             known = parse_address(stored.url)
+        # An installation that has moved: the person names its new address, and the sign-in is for that one.
+        known = known or self._explicit
         tokens = self._tokens(known) if known else None
         if known is None or tokens is None:
             raise SignInError(

@@ -7,6 +7,7 @@ import re
 
 import dns.exception
 import dns.resolver
+import idna
 
 from rmsclient.addresses import ServerAddress, parse_address
 from rmsclient.errors import ServerError, UsageError
@@ -19,7 +20,7 @@ _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*", re.ASCII)
 def server_of_domain(domain: str, resolver: dns.resolver.Resolver | None = None) -> ServerAddress:
     """The server that a mail domain publishes. Raises UsageError (bad domain), ServerError (none, no DNS)."""
     try:
-        ascii_domain = domain.strip().rstrip(".").encode("idna").decode("ascii").lower()
+        ascii_domain = idna.encode(domain.strip().rstrip("."), uts46=True).decode("ascii").lower()
     except UnicodeError:
         ascii_domain = ""
     if not _HOST.fullmatch(ascii_domain):

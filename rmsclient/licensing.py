@@ -35,7 +35,7 @@ class GrantRequest:
 
 @dataclass(frozen=True)
 class PolicyRequest:
-    """Either a template or grants. ``offline_days`` None: as the organization allows; 0: no offline access."""
+    """Either a template or grants; neither is the organization's default template. ``offline_days`` None: as the organization allows; 0: no offline access."""
 
     template: Template | None = None
     grants: tuple[GrantRequest, ...] = ()
@@ -164,6 +164,8 @@ def _publishing_request(policy: PolicyRequest, file_name: str) -> dict[str, obje
     if policy.template:
         body["TemplateId"] = f"{{{policy.template.id}}}"
         return body
+    if not policy.grants:
+        return body
     terms: dict[str, object] = {
         "UserRights": [{"Users": [grant.who], "Rights": list(grant.rights)} for grant in policy.grants],
         "allowOfflineAccess": policy.offline_days != 0,
@@ -204,8 +206,18 @@ def _denial(status: str, reason: str | None, place: str | None) -> Exception:
     if status == "ContentExpired" or reason == "expired":
         return WithdrawnError("expired", "This file has expired and can no longer be opened.")
     if reason == "second factor":
-        where = f" Set one up at {place}, then try again." if place else ""
+        where = f" Set one up at {place} if you have none, then sign in again with it." if place else ""
         return NoRightsError("second_factor", f"The sender asks for a second factor.{where}")
+    if reason == "key held":
+        return NoRightsError(
+            "key_held",
+            "The organization of this file keeps its key to itself at the moment, so it opens for nobody. Ask its administrators.",
+        )
+    if reason == "key disabled":
+        return NoRightsError(
+            "key_disabled",
+            "The organization of this file has disabled its key, so the file opens for nobody at the moment. Ask its administrators.",
+        )
     if reason == "inactive":
         return ServerError("inactive", "Protection is switched off in the organization of this file.")
     return NoRightsError("no_access", "You have no access to this file. Ask the person who sent it.")

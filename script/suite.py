@@ -1,7 +1,7 @@
 """`script/test`: every kind of check in turn, ending at the first that fails.
 
 With arguments, only pytest runs, with these arguments, on SQLite (or on `RIGHTSKEEP_DATABASE_URL` when that is set).
-What is absent is said loudly at the beginning and at the end; `RIGHTSKEEP_TEST_REQUIRE=postgresql,redis,chromium,node`
+What is absent is said loudly at the beginning and at the end; `RIGHTSKEEP_TEST_REQUIRE=postgresql,redis,softhsm,chromium,node`
 makes absence an error.
 """
 
@@ -24,6 +24,15 @@ TOOLS = Path(sys.executable).parent
 POSTGRESQL = "postgres://postgres@127.0.0.1:5432/postgres"
 # Database 15 of a Redis on loopback is the tests' own; the tests empty it.
 REDIS = "redis://127.0.0.1:6379/15"
+SOFTHSM_LIBRARIES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+)
+# The formats, their fuzz targets and the look at the imports know of no database: once is enough.
+WITHOUT_DATABASE = ("architecture", "fuzz", "rms")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -53,7 +62,7 @@ def main() -> None:
         broker = "" if "redis" in absent else _redis_url()
         title = "on PostgreSQL" + (" with Redis" if broker else "")
         second = {"RIGHTSKEEP_DATABASE_URL": _postgresql_url(), "RIGHTSKEEP_BROKER_URL": broker}
-        _test(title, second, "-m", "not looks")
+        _test(title, second, "-m", "not looks", *(f"--ignore=tests/{name}" for name in WITHOUT_DATABASE))
     for service in absent.values():
         _say(f"NOT TESTED: {service.name} is absent: {service.without}")
     _say(f"Everything passed in {time.monotonic() - started:.0f} s.")
@@ -71,6 +80,7 @@ def _look_for_services() -> dict[str, Service]:
     services = (
         Service("postgresql", _has_postgresql, "nothing was run on the production database."),
         Service("redis", _has_redis, "jobs ran over the file-system broker only."),
+        Service("softhsm", _has_softhsm, "no key was kept in a hardware security module."),
         Service("chromium", _has_chromium, "no page was looked at in a browser."),
         Service(
             "node", lambda: shutil.which("node") is not None, "the browser modules' own tests were not run."
@@ -107,6 +117,10 @@ def _has_redis() -> bool:
         return False
     finally:
         client.close()
+
+
+def _has_softhsm() -> bool:
+    return any(Path(path).is_file() for path in SOFTHSM_LIBRARIES)
 
 
 def _has_chromium() -> bool:

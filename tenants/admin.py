@@ -16,6 +16,7 @@ from tenants.models import (
     RoleAssignment,
     ScimToken,
     ServicePrincipal,
+    StatedAddress,
     SuperUserAppointment,
     SuperUserNotice,
     User,
@@ -148,6 +149,15 @@ class DirectoryEntryAdmin(ReadOnlyAdmin):
     search_fields = ("user_name", "external_id", "^tenant__slug")
     id_fields = ("id", "tenant_id", "user_id")
     ordering = ("user_name", "id")
+
+
+@admin.register(StatedAddress)
+class StatedAddressAdmin(ReadOnlyAdmin):
+    list_display = ("address", "tenant", "user", "stated_at")
+    list_select_related = ("tenant", "user")
+    search_fields = ("address", "^tenant__slug")
+    id_fields = ("id", "tenant_id", "user_id")
+    ordering = ("address", "id")
 
 
 @admin.register(ScimToken)

@@ -6,7 +6,9 @@ class TenantsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what a proven domain changes."""
-        from tenants.directory import adopt_addresses  # models exist only now
+        from tenants.accounts import adopt_stated  # models exist only now
+        from tenants.directory import adopt_addresses
         from tenants.domains import when_proven
 
         when_proven(adopt_addresses)
+        when_proven(adopt_stated)

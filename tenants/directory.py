@@ -18,12 +18,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants import people
+from tenants.accounts import MAX_ADDRESSES, holders_of, new_account, proven_of, set_main, sign_in_address
 from tenants.changes import Actor, ChangeRefusedError, log_change
+from tenants.domain_names import canonical_address, canonical_domain
 from tenants.identity import domain_of
-from tenants.models import DirectoryEntry, Tenant, User, VerifiedDomain
+from tenants.models import DirectoryEntry, Tenant, User
 
-MAX_ADDRESSES: Final = 50
-INTERNAL_DOMAIN: Final = ".directory.invalid"
 _NAME_LENGTH: Final = 100
 
 
@@ -40,7 +40,7 @@ class Stated:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Everything that has the form of a mail address, in lower case, the sign-in name first, each once."""
+        """Everything that has the form of a mail address, as it is compared, the sign-in name first, each once."""
         return tuple(dict.fromkeys(_well_formed((self.user_name, *self.emails))))
 
 
@@ -60,11 +60,12 @@ def add_person(tenant: Tenant, stated: Stated, *, actor: Actor) -> DirectoryEntr
     _check(stated)
     try:
         with transaction.atomic():
-            own = _proven(tenant, stated.addresses)
+            own = proven_of(tenant, stated.addresses)
             person = _person_here(tenant, own)
             joined = person is not None
             if person is None:
-                person = _new_person(tenant)
+                person = new_account(tenant)
+                person.save()
             entry = DirectoryEntry.objects.create(
                 tenant=tenant,
                 user=person,
@@ -81,7 +82,9 @@ def add_person(tenant: Tenant, stated: Stated, *, actor: Actor) -> DirectoryEntr
                 target_id=person.id,
                 after=_facts(stated),
             )
-            _set_active(person, stated.active, actor)
+            # Whoever was here already and is suspended stays so: an administrator ordered it.
+            if not stated.active:
+                people.suspend(person, actor=actor)
     except IntegrityError as error:
         raise _taken(stated.user_name) from error
     return entry
@@ -99,7 +102,7 @@ def change_person(entry: DirectoryEntry, stated: Stated, *, actor: Actor) -> boo
     person = entry.user
     try:
         with transaction.atomic():
-            own = _proven(entry.tenant, stated.addresses)
+            own = proven_of(entry.tenant, stated.addresses)
             _check_free(own, person)
             entry.user_name, entry.external_id = stated.user_name, stated.external_id
             entry.attributes = stated.attributes
@@ -134,7 +137,7 @@ def remove_person(entry: DirectoryEntry, *, actor: Actor) -> None:
 
 def is_proven(tenant: Tenant, address: str) -> bool:
     """Whether `address` lies in a domain of the organization, so that a person is found by it in an index."""
-    return bool(_proven(tenant, [address]))
+    return bool(proven_of(tenant, [address]))
 
 
 def adopt_addresses(tenant: Tenant, domain: str) -> int:
@@ -145,11 +148,13 @@ def adopt_addresses(tenant: Tenant, domain: str) -> int:
     found = 0
     for entry in DirectoryEntry.objects.for_tenant(tenant).select_related("user").iterator(chunk_size=500):
         stated = stated_in(entry)
-        own = [address for address in stated.addresses if domain_of(address) == domain.lower()]
-        own = [address for address in own if not _holders(address, tenant).exclude(id=entry.user_id).exists()]
+        own = [address for address in stated.addresses if domain_of(address) == canonical_domain(domain)]
+        own = [
+            address for address in own if not holders_of(address, tenant).exclude(id=entry.user_id).exists()
+        ]
         if own:
             found += 1
-            _settle(entry, entry.user, stated, _proven(tenant, own), previous=())
+            _settle(entry, entry.user, stated, proven_of(tenant, own), previous=())
     return found
 
 
@@ -179,7 +184,7 @@ def _name_in(attributes: dict[str, Any]) -> str:
 
 def _well_formed(texts: Iterable[str]) -> Iterable[str]:
     for text in texts:
-        address = text.strip().lower()
+        address = canonical_address(text)
         try:
             validate_email(address)
         except ValidationError:
@@ -197,29 +202,11 @@ def _check(stated: Stated) -> None:
         raise ChangeRefusedError("invalid", _("A person has at most 50 addresses."))
 
 
-def _proven(tenant: Tenant, addresses: Iterable[str]) -> list[str]:
-    """Those of `addresses` that lie in a domain the organization has proven."""
-    addresses = list(addresses)
-    domains = {domain_of(address) for address in addresses}
-    held = set(
-        VerifiedDomain.objects.for_tenant(tenant).filter(domain__in=domains).values_list("domain", flat=True)
-    )
-    return [address for address in addresses if domain_of(address) in held]
-
-
-def _holders(address: str, tenant: Tenant) -> Any:
-    """People of the organization who have `address`, and people of none who have proven it; nobody else's are seen."""
-    rows = EmailAddress.objects.filter(email=address)
-    here = rows.filter(user__tenant=tenant).values("user_id")
-    alone = rows.filter(user__tenant=None, verified=True, user__is_staff=False).values("user_id")
-    return User.objects.filter(id__in=here.union(alone))
-
-
 def _person_here(tenant: Tenant, own: list[str]) -> User | None:
     """The person whom the proven addresses mean. Raises when they mean several, or one with another entry."""
     found: User | None = None
     for address in own:
-        for holder in _holders(address, tenant):
+        for holder in holders_of(address, tenant):
             if found is not None and holder.id != found.id:
                 raise _address_taken(address)
             found = holder
@@ -237,47 +224,24 @@ def _person_here(tenant: Tenant, own: list[str]) -> User | None:
 def _check_free(own: list[str], person: User) -> None:
     assert person.tenant is not None
     for address in own:
-        if _holders(address, person.tenant).exclude(id=person.id).exists():
+        if holders_of(address, person.tenant).exclude(id=person.id).exists():
             raise _address_taken(address)
-
-
-def _new_person(tenant: Tenant) -> User:
-    person = User(tenant=tenant, language=tenant.default_language)
-    person.email = _internal_address(person.id, tenant.id)
-    person.set_unusable_password()
-    person.save()
-    return person
 
 
 def _settle(
     entry: DirectoryEntry, person: User, stated: Stated, own: list[str], *, previous: Iterable[str]
 ) -> None:
     """Make name and addresses what was stated; an address that is stated no longer is the person's no longer."""
-    gone = [address for address in _proven(entry.tenant, previous) if address not in stated.addresses]
+    gone = [address for address in proven_of(entry.tenant, previous) if address not in stated.addresses]
     if gone:
         person.emailaddress_set.filter(email__in=gone).delete()
     present = set(person.emailaddress_set.filter(email__in=own).values_list("email", flat=True))
     EmailAddress.objects.bulk_create(
         [EmailAddress(user=person, email=address) for address in own if address not in present]
     )
-    person.email = _sign_in_address(entry.tenant, person, own)
-    person.emailaddress_set.filter(primary=True).exclude(email=person.email).update(primary=False)
-    person.emailaddress_set.filter(email=person.email).update(primary=True)
+    set_main(person, sign_in_address(entry.tenant, person, own))
     person.name = stated.name.strip()[:_NAME_LENGTH] or person.name or stated.user_name[:_NAME_LENGTH]
     person.save(update_fields=["email", "name"])
-
-
-def _sign_in_address(tenant: Tenant, person: User, own: Iterable[str]) -> str:
-    """The first proven address that nobody in the installation signs in with; else one that is never mailed."""
-    for address in own:
-        taken = User.objects.filter(email=address).exclude(id=person.id).exists()
-        claimed = EmailAddress.objects.filter(email=address, verified=True).exclude(user=person).exists()
-        if not taken and not claimed:
-            return address
-    if person.emailaddress_set.filter(email=person.email).exists():
-        return person.email
-    held = person.emailaddress_set.filter(verified=True).order_by("-primary", "id").first()
-    return str(held.email) if held else _internal_address(person.id, tenant.id)
 
 
 def _set_active(person: User, active: bool, actor: Actor) -> None:
@@ -285,11 +249,6 @@ def _set_active(person: User, active: bool, actor: Actor) -> None:
         people.resume(person, actor=actor)
     else:
         people.suspend(person, actor=actor)
-
-
-def _internal_address(person_id: uuid.UUID, tenant_id: uuid.UUID) -> str:
-    """Stands in the place of a sign-in address where there is none; the domain is reserved and never exists."""
-    return f"{person_id}@{tenant_id}{INTERNAL_DOMAIN}"
 
 
 def _facts(stated: Stated) -> dict[str, Any]:

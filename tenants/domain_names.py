@@ -1,7 +1,13 @@
-"""What may be claimed as an organization's mail domain: a proper name that is not everybody's."""
+"""Mail domains as DNS knows them, the one form in which they are stored and compared; and which may be claimed.
+
+"Bücher.Example.", "xn--bcher-kva.example" and "BÜCHER.example" are one domain. Everything that compares domains or mail
+addresses, wherever they come from, asks `canonical_domain` or `canonical_address` first (docs/adr/0044).
+"""
 
 import re
 from typing import Final
+
+import idna
 
 MAX_LENGTH: Final = 253
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
@@ -28,6 +34,26 @@ class DomainNameError(ValueError):
         self.code = code
 
 
+def canonical_domain(text: str) -> str:
+    """A domain in lower case, in ASCII (IDNA 2008, with the mapping of UTS 46), without the dot at its end.
+
+    What is no domain comes back in lower case, as it is: it equals no domain that can exist.
+    """
+    name = text.strip().rstrip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode("ascii").rstrip(".").lower()
+    except (idna.IDNAError, UnicodeError):
+        return name
+
+
+def canonical_address(text: str) -> str:
+    """A mail address in lower case with its domain as `canonical_domain` has it; what is no address, in lower case."""
+    local, at, domain = text.strip().rpartition("@")
+    return f"{local.lower()}@{canonical_domain(domain)}" if at else domain.lower()
+
+
 def is_free_mail(domain: str) -> bool:
     """Whether anybody gets a mailbox under `domain`, given in lower case."""
     return domain in FREE_MAIL
@@ -38,11 +64,7 @@ def clean_domain(text: str) -> str:
 
     Raises `DomainNameError`.
     """
-    name = text.strip().rpartition("@")[2].rstrip(".").lower()
-    try:
-        name = name.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        raise DomainNameError("bad_domain") from None
+    name = canonical_domain(text.strip().rpartition("@")[2])
     labels = name.split(".")
     if len(name) > MAX_LENGTH or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)):
         raise DomainNameError("bad_domain")

@@ -17,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, gettext_noop
 
 from audit.recording import SYSTEM_ACTOR, record_admin
+from tenants.accounts import let_go
 from tenants.domain_names import DomainNameError, clean_domain
 from tenants.domain_records import Published, look_up
 from tenants.models import DomainClaim, Tenant, User, VerifiedDomain
@@ -134,7 +135,11 @@ def release(held: VerifiedDomain, *, actor: User) -> None:
     """Give a proven domain up: addresses that counted only because of it count no longer."""
     with transaction.atomic():
         if VerifiedDomain.objects.filter(id=held.id).delete()[0]:
-            _log(held.tenant_id, actor, "RemoveDomain", held, before={"domain": held.domain, "proven": True})
+            people = let_go(held.tenant, held.domain, moved=False)
+            before = {"domain": held.domain, "proven": True}
+            _log(
+                held.tenant_id, actor, "RemoveDomain", held, before=before, after={"people_concerned": people}
+            )
 
 
 def addresses_in(tenant: Tenant, domain: str) -> int:
@@ -238,6 +243,9 @@ def _keeps(holder: VerifiedDomain, published: Published) -> str:
 def _take_from(holder: VerifiedDomain) -> None:
     """The former holder loses the domain; its log says so and its administrators get a mail, without a name."""
     VerifiedDomain.objects.filter(id=holder.id).delete()
+    # Before main addresses change: the administrators are mailed where they got mail so far.
+    _mail_end(holder)
+    people = let_go(holder.tenant, holder.domain, moved=True)
     record_admin(
         tenant_id=holder.tenant_id,
         actor=SYSTEM_ACTOR,
@@ -246,15 +254,21 @@ def _take_from(holder: VerifiedDomain) -> None:
         target=holder.domain,
         target_id=holder.id,
         before={"domain": holder.domain},
-        after={"reason": "proven by another organization while our record was missing"},
+        after={
+            "reason": "proven by another organization while our record was missing",
+            "people_concerned": people,
+        },
     )
+
+
+def _mail_end(holder: VerifiedDomain) -> None:
     _mail(
         holder,
         gettext_lazy("%(domain)s no longer belongs to %(organization)s"),
         gettext_lazy(
             "Another organization has proven the mail domain %(domain)s on %(service)s. The record by which "
-            "%(organization)s had proven it was no longer in the DNS.\n\nAddresses in this domain that your people "
-            "have not confirmed themselves no longer count. If the domain is yours, publish a new record: add the "
+            "%(organization)s had proven it was no longer in the DNS.\n\nYour people's addresses in this "
+            "domain no longer count, and nobody signs in to your organization by them. If the domain is yours, publish a new record: add the "
             "domain again under Settings, Domains."
         ),
     )

@@ -1,18 +1,24 @@
 """Second factors: who has one, who has to have one, and taking them away from somebody who lost theirs."""
 
-from typing import Final
+import base64
+from typing import Any, Final
 
+from allauth.idp.oidc.models import Token
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from rms.errors import SealError
 from tenants.changes import Actor, ChangeRefusedError, log_change
 from tenants.membership import may_reset, roles_of
 from tenants.models import GroupMember, GroupNesting, RoleAssignment, Tenant, User
 from tenants.outbox import tell
+from tenants.sealing import BATCH, open_sealed, seal_now
 from tenants.sessions import end_sessions_of
 
+_PURPOSE: Final = "rightskeep second factor"
+_ASSOCIATED: Final = b"allauth mfa authenticator"
 # Recovery codes stand in for one of these; alone they are nothing.
 _FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 Policy = Tenant.SecondFactor
@@ -23,14 +29,12 @@ def has_factor(user: User) -> bool:
     return bool(Authenticator.objects.filter(user_id=user.id, type__in=_FACTORS).exists())
 
 
-def must_set_up(user: User) -> bool:
-    """Whether the organization asks for a second factor that this person does not have yet."""
+def is_required_of(user: User) -> bool:
+    """Whether the person's organization asks them for a second factor."""
     tenant = user.tenant
     if tenant is None or tenant.second_factor == Policy.OPTIONAL:
         return False
-    if tenant.second_factor == Policy.ADMINS and not roles_of(user):
-        return False
-    return not has_factor(user)
+    return tenant.second_factor == Policy.EVERYONE or bool(roles_of(user))
 
 
 def people_without(tenant: Tenant, policy: str) -> int:
@@ -69,7 +73,7 @@ def set_policy(tenant: Tenant, policy: str, *, actor: User) -> None:
 def reset_factors(person: User, *, actor: User) -> int:
     """Take all second factors from `person`, who can then sign in without and set up new ones; returns how many.
 
-    Their browsers are signed out and they are told by mail. Raises `ChangeRefusedError` where `actor` may not.
+    Their browsers and programs are signed out and they are told by mail. Raises `ChangeRefusedError` where `actor` may not.
     """
     if person.tenant is None or not may_reset(actor, person):
         raise ChangeRefusedError(
@@ -81,6 +85,8 @@ def reset_factors(person: User, *, actor: User) -> int:
         kinds = sorted(factor.type for factor in found)
         if kinds:
             Authenticator.objects.filter(user_id=person.id).delete()
+            # A lost phone may be a stolen one, and its token says that a factor was used.
+            Token.objects.filter(user=person).delete()
             end_sessions_of(person)
             log_change(
                 person.tenant,
@@ -96,7 +102,7 @@ def reset_factors(person: User, *, actor: User) -> int:
                 subject=_("Your second factors have been reset"),
                 text=_(
                     "%(actor)s has reset the second factors of your account. You sign in without one now and can set "
-                    "up a new one. All browsers were signed out.\n\nIf you did not ask for this, tell your "
+                    "up a new one. All browsers and programs were signed out.\n\nIf you did not ask for this, tell your "
                     "administrators.\n"
                 ),
                 values={"actor": actor.email},
@@ -125,3 +131,62 @@ def _with_role(tenant: Tenant, people: QuerySet[User]) -> QuerySet[User]:
         groups |= new
     members = GroupMember.objects.filter(group_id__in=groups).values("user_id")
     return people.filter(Q(id__in=roles.exclude(user=None).values("user_id")) | Q(id__in=members))
+
+
+def seal_secret(text: str) -> str:
+    """A factor's secret as it is stored: sealed, in Base64."""
+    return base64.b64encode(seal_now(text.encode(), purpose=_PURPOSE, associated=_ASSOCIATED)).decode()
+
+
+def open_secret(stored: str, *, keys: int = 2) -> str:
+    """Undo `seal_secret`. Raises `SealError`."""
+    sealed = base64.b64decode(stored)
+    return open_sealed(sealed, purpose=_PURPOSE, associated=_ASSOCIATED, keys=keys).decode()
+
+
+class FactorSecrets:
+    """The secrets of second factors for the rotation of the key-encryption key, with the methods of a `SealedColumn`.
+
+    Their table is the library's and has no column for the key's name, so each is tried.
+    """
+
+    label = "mfa.Authenticator.data"
+    _names = ("secret", "seed")
+
+    def left(self) -> "QuerySet[Authenticator]":
+        """Those that may have a secret; which of them still need the other key shows when they are opened."""
+        with_secret = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
+        rows: QuerySet[Authenticator] = Authenticator.objects.all()
+        return rows.filter(type__in=with_secret)
+
+    def reseal_batch(self, after: Any = None) -> tuple[Any, int, int]:
+        """See `SealedColumn.reseal_batch`."""
+        resealed = lost = 0
+        with transaction.atomic():
+            rows = self.left().select_for_update().order_by("pk")
+            batch = list((rows.filter(pk__gt=after) if after is not None else rows)[:BATCH])
+            for row in batch:
+                try:
+                    if self._reseal(row):
+                        row.save(update_fields=["data"])
+                        resealed += 1
+                except SealError:
+                    lost += 1
+        return (batch[-1].pk if batch else None), resealed, lost
+
+    def _reseal(self, row: Authenticator) -> bool:
+        changed = False
+        for name in self._names:
+            stored = row.data.get(name)
+            if stored and not _is_current(stored):
+                row.data[name] = seal_secret(open_secret(stored))
+                changed = True
+        return changed
+
+
+def _is_current(stored: str) -> bool:
+    try:
+        open_secret(stored, keys=1)
+    except SealError:
+        return False
+    return True

@@ -29,6 +29,20 @@ CONNECT_SECONDS: Final = 5.0
 TOTAL_SECONDS: Final = 10.0
 MAX_REDIRECTS: Final = 3
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# Of IPv6 only this part has been given out as public addresses: site-local (fec0::/10), translated (::ffff:0:0:0/96,
+# 64:ff9b:1::/48), multicast and whatever comes to be invented lie outside.
+_PUBLIC_IPV6: Final = ipaddress.ip_network("2000::/3")
+# Special by IANA's registries (RFC 6890 and later), whatever this version of Python has heard of.
+_SPECIAL: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "224.0.0.0/4", "240.0.0.0/4", "2001::/23", "2001:db8::/32", "3fff::/20",
+    )
+)  # fmt: skip
+# The last eight bytes of an ISATAP address begin so (RFC 5214) and end with the IPv4 address it leads to.
+_ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 class FetchError(Exception):
@@ -139,7 +153,9 @@ def is_permitted(address: Address) -> bool:
     plain = _unwrapped(address)
     if is_allowed_internally(plain):
         return True
-    return plain.is_global and not plain.is_multicast and not plain.is_reserved
+    if plain.version == 6 and plain not in _PUBLIC_IPV6:
+        return False
+    return plain.is_global and not any(plain in network for network in _SPECIAL)
 
 
 def is_allowed_internally(address: Address) -> bool:
@@ -151,13 +167,14 @@ def is_allowed_internally(address: Address) -> bool:
 
 
 def _unwrapped(address: Address) -> Address:
-    """An IPv4 address out of the IPv6 forms that only carry one."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if inner is None and (address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1)):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return inner or address
-    return address
+    """An IPv4 address out of the IPv6 forms that only carry one: mapped, compatible, 6to4, Teredo, NAT64, ISATAP."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    number = int(address)
+    last = ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    if address in _NAT64 or number >> 32 & 0xFFFFFFFF in _ISATAP or (number >> 32 == 0 and number > 1):
+        return last
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
 
 
 def _resolve(host: str, port: int) -> list[Address]:

@@ -36,6 +36,9 @@ class FactCache:
             self._drop()
         self._entries[name] = (monotonic() + self._max_age, fact)
 
+    def forget(self, name: Hashable) -> None:
+        self._entries.pop(name, None)
+
     def clear(self) -> None:
         self._entries = {}
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tenants.changes import Actor, ChangeRefusedError, log_change
+from tenants.domain_names import canonical_address
 from tenants.identity import uuid_parameter
 from tenants.models import (
     Group,
@@ -38,14 +39,19 @@ WITH RECURSIVE around(id) AS (
 )
 SELECT id FROM around
 """
-_INNER = """
+_INSIDE = """
 WITH RECURSIVE inside(id) AS (
   SELECT CAST(%(group)s AS {type})
   UNION
   SELECT n.child_id FROM tenants_groupnesting n JOIN inside i ON n.parent_id = i.id
 )
-SELECT id FROM inside
 """
+_INNER = f"{_INSIDE} SELECT id FROM inside"  # noqa: S608  (constants only)
+_REACH = f"""{_INSIDE}
+SELECT count(*), count(DISTINCT user_id) FROM (
+  SELECT m.user_id FROM tenants_groupmember m JOIN inside i ON m.group_id = i.id LIMIT %(rows)s
+) AS reached
+"""  # noqa: S608  (constants only)
 
 
 def groups_around(group_id: uuid.UUID) -> set[uuid.UUID]:
@@ -56,6 +62,15 @@ def groups_around(group_id: uuid.UUID) -> set[uuid.UUID]:
 def groups_inside(group_id: uuid.UUID) -> set[uuid.UUID]:
     """The group itself and every group in it, however deep."""
     return _walk(_INNER, group_id)
+
+
+def reach_of(group: Group, *, rows: int) -> tuple[int, bool]:
+    """How many people are in the group or in one inside it, counted over at most so many memberships; and whether those
+    were all."""
+    with connection.cursor() as cursor:
+        cursor.execute(_typed(_REACH), {"group": uuid_parameter(group.id), "rows": rows + 1})
+        found, people = cursor.fetchone()
+    return people, found <= rows
 
 
 def powers_of(group: Group) -> frozenset[str]:
@@ -76,8 +91,21 @@ def carries_power(group: Group) -> bool:
     return bool(powers_of(group))
 
 
+def groups_with_power(tenant: Tenant) -> set[uuid.UUID]:
+    """Every group of the organization that carries power, by itself or by a group around it."""
+    roles = RoleAssignment.objects.for_tenant(tenant).exclude(group=None).values_list("group_id", flat=True)
+    powers = SuperUserAppointment.objects.for_tenant(tenant).exclude(group=None)
+    named = {*roles, *powers.values_list("group_id", flat=True), tenant.onboarding_group_id} - {None}
+    return {inner for group_id in named if group_id for inner in groups_inside(group_id)}
+
+
 def find_group(tenant: Tenant, group_id: uuid.UUID) -> Group | None:
     return Group.objects.for_tenant(tenant).select_related("tenant").filter(id=group_id).first()
+
+
+def group_names(tenant: Tenant, *, limit: int) -> list[str]:
+    """The first names of groups in their order, to be offered while somebody types."""
+    return list(Group.objects.for_tenant(tenant).order_by("name").values_list("name", flat=True)[:limit])
 
 
 def create_group(tenant: Tenant, name: str, *, actor: Actor, mail: str = "", external_id: str = "") -> Group:
@@ -276,6 +304,12 @@ def _check_may_fill(group: Group, actor: Actor) -> None:
             _("Being in %(group)s brings a role or a power, so only a global administrator can add to it."),
             group=group.name,
         )
+    if group.tenant.needs_approval and "super_users" in powers_of(group):
+        raise ChangeRefusedError(
+            "needs_approval",
+            _("Being in %(group)s makes somebody a super user, and that needs a second administrator here. End the appointment of the group first, and appoint it anew."),
+            group=group.name,
+        )  # fmt: skip
     _check_hand(group, actor)
 
 
@@ -304,7 +338,7 @@ def _clean_name(name: str) -> str:
 
 def _clean_mail(tenant: Tenant, mail: str) -> str:
     """A group's address is only a name in grants, and never matches a person; one that belongs to a person is refused."""
-    mail = mail.strip().lower()
+    mail = canonical_address(mail)
     if not mail:
         return ""
     try:
@@ -355,8 +389,11 @@ def _log_members(
     log_change(group.tenant, actor, action, target=group.name, target_id=group.id, before=before, after=after)
 
 
+def _typed(statement: str) -> str:
+    return statement.format(type="uuid" if connection.features.has_native_uuid_field else "char(32)")
+
+
 def _walk(statement: str, group_id: uuid.UUID) -> set[uuid.UUID]:
-    kind = "uuid" if connection.features.has_native_uuid_field else "char(32)"
     with connection.cursor() as cursor:
-        cursor.execute(statement.format(type=kind), {"group": uuid_parameter(group_id)})
+        cursor.execute(_typed(statement), {"group": uuid_parameter(group_id)})
         return {value if isinstance(value, uuid.UUID) else uuid.UUID(value) for (value,) in cursor.fetchall()}

@@ -7,6 +7,7 @@ not for one whose person has an account. Otherwise it would lead around single s
 import hmac
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from allauth.account.models import EmailAddress
@@ -18,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from tenants.domain_names import canonical_address
 from tenants.freshness import FactCache
 from tenants.identity import domain_of
 from tenants.models import User, VerifiedDomain
@@ -40,7 +42,7 @@ def send_code(address: str) -> str:
 
     What is done and what comes back look alike in both cases: only the holder of the mailbox learns which it was.
     """
-    address = address.strip().lower()
+    address = canonical_address(address)
     code = f"{secrets.randbelow(10**6):06}"
     if _signs_in_properly(address):
         subject, text = _("Sign in to read your document"), _sign_in_text()
@@ -52,14 +54,22 @@ def send_code(address: str) -> str:
 
 def hash_code(address: str, code: str) -> str:
     """What is kept of a code: useless without the pepper, and for another address."""
-    return hash_token(f"guest:{address.strip().lower()}:{''.join(code.split())}")
+    return hash_token(f"guest:{canonical_address(address)}:{''.join(code.split())}")
 
 
-def use_try(session_key: str, code: str, *, now: float | None = None) -> int | None:
-    """None when `code` is the one this session asked for, which uses it up; else how many tries are left.
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try at a code. `proven` is the address whose code it was, empty when it was wrong; then some tries are `left`."""
 
-    Under a lock, or many at once would share one try. The stored session is changed, not that of the request: that
-    would be written back later, over the tries of others.
+    proven: str = ""
+    left: int = 0
+
+
+def use_try(session_key: str, code: str, *, now: float | None = None) -> Try:
+    """Hold `code` against the one this session asked for; the right one is used up.
+
+    Under a lock, or many at once would share one try. The stored session is read and changed, not that of the request:
+    that would be written back later, over the tries of others, and may hold an address asked for earlier.
     """
     now = time.time() if now is None else now
     with transaction.atomic():
@@ -67,19 +77,19 @@ def use_try(session_key: str, code: str, *, now: float | None = None) -> int | N
         data = row.get_decoded() if row is not None else {}
         asked = data.get(ASKED)
         if row is None or not asked or asked["tries"] < 1 or asked["until"] <= now:
-            return 0
+            return Try()
         asked["tries"] -= 1
         right = hmac.compare_digest(asked["hash"], hash_code(asked["address"], code))
         if right:
             del data[ASKED]
         row.session_data = SessionStore().encode(data)
         row.save(update_fields=["session_data"])
-    return None if right else int(asked["tries"])
+    return Try(proven=asked["address"]) if right else Try(left=int(asked["tries"]))
 
 
 def admit(address: str) -> User:
     """The guest who has just proven `address`, made when there is none. Raises `NotForGuestsError`."""
-    address = address.strip().lower()
+    address = canonical_address(address)
     with transaction.atomic():
         if _signs_in_properly(address):
             raise NotForGuestsError(address)

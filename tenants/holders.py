@@ -4,6 +4,7 @@ import uuid
 
 from django.db.models import Q
 
+from tenants.domain_names import canonical_address
 from tenants.models import Group, ServicePrincipal, Tenant, User
 
 
@@ -13,10 +14,11 @@ def find_person(tenant: Tenant, text: str) -> User | None:
     wanted = _id(text)
     if wanted is not None:
         return people.filter(id=wanted).first()
-    address = text.strip().lower()
+    address = canonical_address(text)
     return (
         people.filter(email=address).first()
         or people.filter(emailaddress__email=address).order_by("email").first()
+        or people.filter(stated_addresses__address=address).order_by("email").first()
     )
 
 
@@ -31,7 +33,7 @@ def find_group(tenant: Tenant, text: str) -> Group | None:
     if exact is not None or not text:
         return exact
     similar = list(groups.filter(name__iexact=text)[:2])
-    return similar[0] if len(similar) == 1 else groups.filter(mail=text.lower()).first()
+    return similar[0] if len(similar) == 1 else groups.filter(mail=canonical_address(text)).first()
 
 
 def find_service(tenant: Tenant, text: str) -> ServicePrincipal | None:

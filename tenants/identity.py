@@ -9,8 +9,13 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from tenants.domain_names import canonical_address, canonical_domain
 from tenants.freshness import FactCache
 from tenants.models import SuperUserAppointment, Tenant, User, VerifiedDomain
+
+# What a token carries whose person used a second factor to get it. No client is registered with this scope, so none can
+# ask for it: `portal.devices` adds it.
+SECOND_FACTOR = "second-factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What one organisation knows of one caller: verified addresses, its groups that contain them, its powers."""
+    """What one organisation knows of one caller: verified addresses, its groups that contain them, its powers.
+
+    `ids`: the caller's own id, and those of accounts of this organization that were merged into theirs. Issuer and owner
+    of a document are compared with these.
+    """
 
     addresses: frozenset[str]
     groups: frozenset[uuid.UUID]
@@ -52,6 +61,7 @@ class Standing:
     home_tenant_id: uuid.UUID | None
     is_super_user: bool
     has_factor: bool = False
+    ids: frozenset[uuid.UUID] = frozenset()
 
     @property
     def domains(self) -> frozenset[str]:
@@ -60,24 +70,41 @@ class Standing:
 
 _standings: FactCache = FactCache(20_000)
 
-# One statement for everything: addresses, the home organisation's domains, groups (nested, each visited once), power.
-_STANDING = """
-WITH RECURSIVE within(id) AS (
+# How to get from groups to those around them: by the index, one group after the other. Left to itself PostgreSQL reads
+# all nestings at each step, because it cannot know how few groups somebody is in.
+_UPWARDS = {
+    "postgresql": """SELECT n.parent_id FROM within w CROSS JOIN LATERAL
+    (SELECT parent_id FROM tenants_groupnesting WHERE child_id = w.id OFFSET 0) n""",
+    "sqlite": "SELECT n.parent_id FROM tenants_groupnesting n JOIN within w ON n.child_id = w.id",
+}
+
+
+def groups_within() -> str:
+    """The beginning of a statement: `within(id)`, the groups around %(person)s, nested ones included, each once."""
+    return f"""WITH RECURSIVE within(id) AS (
   SELECT group_id FROM tenants_groupmember WHERE user_id = %(person)s
   UNION
-  SELECT n.parent_id FROM tenants_groupnesting n JOIN within w ON n.child_id = w.id
-)
+  {_UPWARDS[connection.vendor]}
+)"""  # noqa: S608  (constants only)
+
+
+# One statement for everything: addresses, the home organisation's domains, groups (nested, each visited once), power.
+_STANDING = """
+{within}
 SELECT 'address', email, CASE WHEN verified THEN 1 ELSE 0 END FROM account_emailaddress WHERE user_id = %(person)s
 UNION ALL
 SELECT 'domain', domain, 0 FROM tenants_verifieddomain WHERE tenant_id = %(home)s
 UNION ALL
-SELECT 'group', CAST(g.id AS VARCHAR(36)), 0 FROM tenants_group g JOIN within w ON w.id = g.id
-  WHERE g.tenant_id = %(tenant)s
+SELECT 'group', CAST(w.id AS VARCHAR(36)), 0 FROM within w
+  WHERE (SELECT g.tenant_id FROM tenants_group g WHERE g.id = w.id) = %(tenant)s
 UNION ALL
 SELECT 'super', '', 0 FROM tenants_superuserappointment s JOIN tenants_tenant t ON t.id = s.tenant_id
   WHERE s.tenant_id = %(tenant)s AND t.super_users_enabled
-    AND s.since IS NOT NULL AND (s.until IS NULL OR s.until > %(now)s)
+    AND s.since <= %(now)s AND (s.until IS NULL OR s.until > %(now)s)
     AND (s.user_id = %(person)s OR s.group_id IN (SELECT id FROM within))
+UNION ALL
+SELECT 'merged', CAST(id AS VARCHAR(36)), 0 FROM tenants_user
+  WHERE merged_into_id = %(person)s AND tenant_id = %(tenant)s
 UNION ALL
 SELECT 'factor', '', 0 FROM mfa_authenticator WHERE user_id = %(person)s AND type IN ('totp', 'webauthn')
 """
@@ -95,8 +122,9 @@ def standing_of(caller: Caller, tenant_id: uuid.UUID) -> Standing:
 def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
     if caller.is_service:
         return Standing(
-            frozenset(), frozenset(), False, caller.tenant_id, _is_super_service(caller, tenant_id)
-        )
+            frozenset(), frozenset(), False, caller.tenant_id, _is_super_service(caller, tenant_id),
+            ids=frozenset({caller.id}),
+        )  # fmt: skip
     parameters = {
         "person": uuid_parameter(caller.id),
         "home": uuid_parameter(caller.tenant_id),
@@ -104,13 +132,13 @@ def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
         "now": connection.ops.adapt_datetimefield_value(timezone.now()),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, parameters)
+        cursor.execute(_STANDING.format(within=groups_within()), parameters)
         rows = cursor.fetchall()
-    proven = {value.lower() for kind, value, _ in rows if kind == "domain"}
+    proven = {value for kind, value, _ in rows if kind == "domain"}
     is_member = caller.tenant_id == tenant_id
     return Standing(
         addresses=frozenset(
-            value.lower()
+            canonical_address(value)
             for kind, value, verified in rows
             if kind == "address" and (verified or domain_of(value) in proven)
         ),
@@ -118,8 +146,8 @@ def _read_standing(caller: Caller, tenant_id: uuid.UUID) -> Standing:
         is_member=is_member,
         home_tenant_id=caller.tenant_id,
         is_super_user=is_member and any(kind == "super" for kind, _, _ in rows),
-        # Whoever has one was asked for it at sign-in.
         has_factor=any(kind == "factor" for kind, _, _ in rows),
+        ids=frozenset({caller.id, *(uuid.UUID(value) for kind, value, _ in rows if kind == "merged")}),
     )
 
 
@@ -132,19 +160,19 @@ def _is_super_service(caller: Caller, tenant_id: uuid.UUID) -> bool:
             tenant_id=tenant_id,
             tenant__super_users_enabled=True,
             service_id=caller.id,
-            since__isnull=False,
+            since__lte=now,
         ).exists()
     )
 
 
 def domain_of(address: str) -> str:
-    """The domain of a mail address, in lower case; empty when there is none."""
-    return address.rpartition("@")[2].lower() if "@" in address else ""
+    """The domain of a mail address, as it is compared; empty when there is none."""
+    return canonical_domain(address.rpartition("@")[2]) if "@" in address else ""
 
 
 def tenant_of_domain(domain: str) -> Tenant | None:
     """The organisation that has proven `domain`."""
-    proof = VerifiedDomain.objects.select_related("tenant").filter(domain=domain.lower()).first()
+    proof = VerifiedDomain.objects.select_related("tenant").filter(domain=canonical_domain(domain)).first()
     return proof.tenant if proof else None
 
 
@@ -158,7 +186,7 @@ def find_tenant(text: str) -> Tenant | None:
 
 def person_with_address(tenant: Tenant, address: str) -> User | None:
     """The member of `tenant` who holds `address`, as main address or alias, verified; None for anybody else."""
-    address = address.strip().lower()
+    address = canonical_address(address)
     for user in User.objects.for_tenant(tenant).filter(emailaddress__email=address, is_active=True):
         if address in standing_of(Caller.of(user), tenant.id).addresses:
             return user

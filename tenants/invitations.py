@@ -3,8 +3,11 @@
 import secrets
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
@@ -13,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.changes import Actor, ChangeRefusedError, log_change
 from tenants.groups import add_people
 from tenants.identity import domain_of, tenant_of_domain
-from tenants.models import Group, Invitation, Tenant, User
+from tenants.models import DirectoryEntry, Group, Invitation, StatedAddress, Tenant, User
 from tenants.outbox import queue_mail
 from tenants.people import clean_address, clean_name
 from tenants.tokens import hash_token
@@ -114,12 +117,28 @@ def accept_as_new(token: str, *, name: str, password: str) -> User:
             raise ChangeRefusedError(
                 "sign_in_first", _("There is an account with this address. Sign in to accept.")
             )
-        user = User.objects.create_user(
-            invitation.email, password, name=clean_name(name), language=invitation.language
-        )
+        user = _prepared(invitation) or User(language=invitation.language)
+        user.email, user.name = invitation.email, clean_name(name) or user.name
+        user.set_password(password)
+        user.save()
         EmailAddress.objects.create(user=user, email=invitation.email, verified=True, primary=True)
         _join(invitation, user)
     return user
+
+
+def _prepared(invitation: Invitation) -> User | None:
+    """The account that the organization made for the invited person by a file, when nobody has ever been able to use it.
+
+    Whoever accepts becomes its holder. An account that anybody could have entered before is never handed on.
+    """
+    found = User.objects.for_tenant(invitation.tenant).select_for_update(of=("self",))
+    for person in found.filter(stated_addresses__address=invitation.email, is_active=True, last_login=None):
+        used = person.has_usable_password() or person.emailaddress_set.exists()
+        ways: tuple[Any, ...] = (Authenticator, SocialAccount, DirectoryEntry)
+        if not used and not any(way.objects.filter(user=person).exists() for way in ways):
+            StatedAddress.objects.filter(user=person, address=invitation.email).delete()
+            return person
+    return None
 
 
 def accept_as(token: str, user: User) -> None:
@@ -170,13 +189,7 @@ def _join(invitation: Invitation, user: User) -> None:
         language=user.language or invitation.language,
     )
     user.tenant, user.tenant_id = tenant, tenant.id
-    inviter = Actor(invitation.invited_by)
-    for group in invitation.groups.select_related("tenant"):
-        # A group that came to be kept by the directory since then is the directory's to fill.
-        try:
-            add_people(group, [user], actor=inviter)
-        except ChangeRefusedError:
-            continue
+    join_groups(invitation, user)
     Invitation.objects.filter(id=invitation.id).update(accepted_at=timezone.now())
     log_change(
         tenant,
@@ -186,6 +199,17 @@ def _join(invitation: Invitation, user: User) -> None:
         target_id=user.id,
         after={"invited_by": invitation.invited_by},
     )
+
+
+def join_groups(invitation: Invitation, user: User) -> None:
+    """Put a person who has just joined into the groups they were invited to, as far as that is still allowed."""
+    inviter = Actor(invitation.invited_by)
+    for group in invitation.groups.select_related("tenant"):
+        # One that came to be kept by the directory since then, or to need a second administrator, is not filled this way.
+        try:
+            add_people(group, [user], actor=inviter)
+        except ChangeRefusedError:
+            continue
 
 
 def _send(invitation: Invitation, tenant: Tenant, token: str) -> None:

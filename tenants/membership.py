@@ -6,13 +6,14 @@ from typing import Final
 from django.db import connection
 from django.db.models import Q
 
-from tenants.identity import Caller, standing_of, uuid_parameter
+from tenants.identity import Caller, groups_within, standing_of, uuid_parameter
 from tenants.models import RoleAssignment, SuperUserAppointment, User
 
 Role = RoleAssignment.Role
 
 ADMINISTER: Final = "administer"
 TRACK_ALL: Final = "track_all"
+REVOKE_ALL: Final = "revoke_all"
 MANAGE_TEMPLATES: Final = "manage_templates"
 MANAGE_KEYS: Final = "manage_keys"
 READ_KEYS: Final = "read_keys"
@@ -29,7 +30,7 @@ _MATRIX: Final[dict[str, frozenset[str]]] = {
     Role.GLOBAL_ADMIN: frozenset(
         {
             ADMINISTER, TRACK_ALL, MANAGE_TEMPLATES, READ_TEMPLATES, MANAGE_KEYS, READ_KEYS, READ_PEOPLE, READ_LOGS,
-            PROTECT_FOR_OTHERS, MANAGE_PEOPLE, MANAGE_SIGN_IN, RESET_FACTORS, READ_SETTINGS,
+            PROTECT_FOR_OTHERS, REVOKE_ALL, MANAGE_PEOPLE, MANAGE_SIGN_IN, RESET_FACTORS, READ_SETTINGS,
         }
     ),
     Role.TEMPLATE_ADMIN: frozenset({MANAGE_TEMPLATES, READ_TEMPLATES, READ_PEOPLE}),
@@ -41,11 +42,7 @@ _MATRIX: Final[dict[str, frozenset[str]]] = {
 
 # A role held directly or by a group, nested groups included; each group is visited once, so cycles are harmless.
 _ROLES = """
-WITH RECURSIVE within(id) AS (
-  SELECT group_id FROM tenants_groupmember WHERE user_id = %(person)s
-  UNION
-  SELECT n.parent_id FROM tenants_groupnesting n JOIN within w ON n.child_id = w.id
-)
+{within}
 SELECT DISTINCT role FROM tenants_roleassignment
   WHERE tenant_id = %(tenant)s AND (user_id = %(person)s OR group_id IN (SELECT id FROM within))
 """
@@ -59,6 +56,11 @@ def roles_of(user: User) -> frozenset[str]:
     if known is None:
         known = user._roles = _read_roles(user.id, user.tenant_id)  # type: ignore[attr-defined]  # as long as this instance, that is one request
     return known
+
+
+def holds_role(person_id: uuid.UUID, tenant_id: uuid.UUID) -> bool:
+    """Whether the person holds any role in the organization, directly or by a group, asked in the database."""
+    return bool(_read_roles(person_id, tenant_id))
 
 
 def may(user: User, action: str) -> bool:
@@ -99,5 +101,5 @@ def holds(caller: Caller, tenant_id: uuid.UUID, action: str) -> bool:
 def _read_roles(person_id: uuid.UUID, tenant_id: uuid.UUID) -> frozenset[str]:
     parameters = {"person": uuid_parameter(person_id), "tenant": uuid_parameter(tenant_id)}
     with connection.cursor() as cursor:
-        cursor.execute(_ROLES, parameters)
+        cursor.execute(_ROLES.format(within=groups_within()), parameters)
         return frozenset(role for (role,) in cursor.fetchall())

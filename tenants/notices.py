@@ -10,9 +10,13 @@ from tenants.models import GroupMember, GroupNesting, RoleAssignment, Tenant, Us
 from tenants.outbox import tell
 
 
-def administrators_of(tenant: Tenant) -> list[User]:
-    """The active global administrators, by themselves or by a group, in the order of their addresses."""
-    assignments = RoleAssignment.objects.for_tenant(tenant).filter(role=RoleAssignment.Role.GLOBAL_ADMIN)
+def administrators_of(tenant: Tenant, *, also: tuple[str, ...] = ()) -> list[User]:
+    """The active global administrators, by themselves or by a group, in the order of their addresses.
+
+    `also` names further roles whose holders are meant.
+    """
+    roles = (RoleAssignment.Role.GLOBAL_ADMIN, *also)
+    assignments = RoleAssignment.objects.for_tenant(tenant).filter(role__in=roles)
     people = assignments.filter(user__isnull=False).values("user_id")
     groups = _with_nested(set(assignments.filter(group__isnull=False).values_list("group", flat=True)))
     by_group = GroupMember.objects.filter(group_id__in=groups).values("user_id")
@@ -21,13 +25,18 @@ def administrators_of(tenant: Tenant) -> list[User]:
 
 
 def tell_administrators(
-    tenant: Tenant, *, subject: Promise, text: Promise, values: dict[str, object]
+    tenant: Tenant,
+    *,
+    subject: Promise,
+    text: Promise,
+    values: dict[str, object],
+    also: tuple[str, ...] = (),
 ) -> list[User]:
     """One mail to each administrator, in their language; `%(organization)s` and `%(service)s` are known to every text.
 
-    Returns who was told.
+    `also` names roles whose holders are told, too. Returns who was told.
     """
-    people = administrators_of(tenant)
+    people = administrators_of(tenant, also=also)
     known: dict[str, object] = {"organization": tenant.name, "service": settings.PUBLIC_URL}
     tell(people, subject=subject, text=text, values=known | values)
     return people

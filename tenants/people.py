@@ -11,22 +11,25 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tenants.accounts import MAX_ADDRESSES, proven_of, state_addresses
 from tenants.changes import Actor, ChangeRefusedError, log_change
+from tenants.domain_names import canonical_address
 from tenants.identity import domain_of
 from tenants.models import (
     DirectoryEntry,
     GroupMember,
     RoleAssignment,
+    StatedAddress,
     SuperUserAppointment,
     Tenant,
     User,
     VerifiedDomain,
 )
+from tenants.outbox import tell
 from tenants.roles import hold_roles, is_last_global_admin
 from tenants.sessions import end_sessions_of
 
 MAX_NAME = 100
-MAX_ADDRESSES = 50
 
 
 def find_person(tenant: Tenant, person_id: uuid.UUID) -> User | None:
@@ -96,15 +99,15 @@ def change_person(
 
 
 def add_address(person: User, address: str, *, actor: Actor) -> bool:
-    """Store one more address, unverified: it counts only once it is proven or lies in a proven domain. Whether it is new."""
+    """Store one more address. In a proven domain of the organization it counts, elsewhere it is only stated. Whether it is new."""
     address = clean_address(address)
     tenant = _home(person)
     with transaction.atomic():
         _lock(person)
-        own = EmailAddress.objects.filter(user=person)
-        if own.filter(email=address).exists():
+        own, stated = EmailAddress.objects.filter(user=person), person.stated_addresses.all()
+        if own.filter(email=address).exists() or stated.filter(address=address).exists():
             return False
-        if own.count() >= MAX_ADDRESSES:
+        if own.count() + stated.count() >= MAX_ADDRESSES:
             raise ChangeRefusedError("too_many", _("A person has at most 50 addresses."))
         if EmailAddress.objects.filter(email=address, user__tenant=tenant).exists():
             raise ChangeRefusedError(
@@ -112,14 +115,17 @@ def add_address(person: User, address: str, *, actor: Actor) -> bool:
                 _("Somebody else in your organization has the address %(address)s."),
                 address=address,
             )
-        EmailAddress.objects.create(user=person, email=address, verified=False, primary=False)
+        if proven_of(tenant, [address]):
+            EmailAddress.objects.create(user=person, email=address, verified=False, primary=False)
+        else:
+            state_addresses(person, tenant, [address])
         _log(person, actor, "AddAddress", after={"address": address})
     return True
 
 
 def remove_address(person: User, address: str, *, actor: Actor) -> None:
     """Forget one of the further addresses. Raises `ChangeRefusedError` for the main one."""
-    address = address.strip().lower()
+    address = canonical_address(address)
     with transaction.atomic():
         locked = _lock(person)
         if address == locked.email:
@@ -127,13 +133,14 @@ def remove_address(person: User, address: str, *, actor: Actor) -> None:
                 "main_address", _("The main address stays. Make another one the main address first.")
             )
         gone, _rows = EmailAddress.objects.filter(user=locked, email=address).delete()
-        if gone:
+        stated, _rows = locked.stated_addresses.filter(address=address).delete()
+        if gone or stated:
             _log(locked, actor, "RemoveAddress", before={"address": address})
 
 
 def make_main(person: User, address: str, *, actor: Actor) -> None:
     """Sign-in and mail go by `address` from now on. Raises `ChangeRefusedError` unless it counts for this person."""
-    address, tenant = address.strip().lower(), _home(person)
+    address, tenant = canonical_address(address), _home(person)
     with transaction.atomic():
         locked = _lock(person)
         if locked.email == address:
@@ -149,6 +156,17 @@ def make_main(person: User, address: str, *, actor: Actor) -> None:
                 "address_taken", _("This address is the main address of another account.")
             )
         before = locked.email
+        if actor.id != locked.id:
+            # By the old address: whoever gets mail at the new one can set a new password.
+            tell(
+                [locked],
+                subject=_("You sign in with another address now"),
+                text=_(
+                    "%(actor)s has made %(address)s the main address of your account. You sign in with it, and mail goes "
+                    "there.\n\nIf you did not expect this, tell your administrators.\n"
+                ),
+                values={"actor": actor.name, "address": address},
+            )
         EmailAddress.objects.filter(user=locked, primary=True).update(primary=False)
         EmailAddress.objects.filter(id=found.id).update(primary=True)
         User.objects.filter(id=locked.id).update(email=address)
@@ -175,7 +193,7 @@ def remove_person(person: User, *, actor: Actor) -> None:
             ),
         }
         GroupMember.objects.filter(user=locked, group__tenant=tenant).delete()
-        for owned in (RoleAssignment, SuperUserAppointment, DirectoryEntry):
+        for owned in (RoleAssignment, SuperUserAppointment, DirectoryEntry, StatedAddress):
             owned.objects.for_tenant(tenant).filter(user=locked).delete()
         Token.objects.filter(user=locked).delete()
         _leave_addresses(locked, tenant)
@@ -231,8 +249,8 @@ def clean_name(name: str) -> str:
 
 
 def clean_address(address: str) -> str:
-    """The address in lower case. Raises `ChangeRefusedError` for what is none."""
-    address = address.strip().lower()
+    """The address as it is stored and compared. Raises `ChangeRefusedError` for what is none."""
+    address = canonical_address(address)
     try:
         validate_email(address)
     except ValidationError as error:

@@ -4,6 +4,7 @@ Answers that nobody asked for are refused, and an assertion counts for the one r
 answer in one browser session, so an assertion is never good twice.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from onelogin.saml2.constants import OneLogin_Saml2_Constants as Saml
 from onelogin.saml2.errors import OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError
 from onelogin.saml2.response import OneLogin_Saml2_Response
 from onelogin.saml2.settings import OneLogin_Saml2_Settings
+from onelogin.saml2.utils import OneLogin_Saml2_Utils
+from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from tenants import sso
 from tenants.models import IdentityProvider
@@ -76,8 +79,17 @@ class Answer:
 
 
 def request_address(provider: IdentityProvider, place: Place, *, fresh: bool = False) -> tuple[str, str]:
-    """Where to send the browser, and the id of the request it carries. Raises `SignOnRefusedError`."""
-    auth = OneLogin_Saml2_Auth(_request(place), _settings(provider, place))
+    """Where to send the browser, and the id of the request it carries. Raises `SignOnRefusedError`.
+
+    When all certificates have expired and the metadata has an address, they are read again, once.
+    """
+    try:
+        settings = _settings(provider, place)
+    except SignOnRefusedError:
+        if not sso.read_again(provider):
+            raise
+        settings = _settings(provider, place)
+    auth = OneLogin_Saml2_Auth(_request(place), settings)
     address: str = auth.login(return_to="", force_authn=fresh)
     return address, str(auth.get_last_request_id())
 
@@ -91,17 +103,22 @@ def our_metadata(place: Place) -> bytes:
     return found if isinstance(found, bytes) else str(found).encode()
 
 
-def read_response(provider: IdentityProvider, place: Place, response: str) -> Answer:
+def read_response(
+    provider: IdentityProvider, place: Place, response: str, *, was_asked: Callable[[str], bool]
+) -> Answer:
     """A response that is the provider's, for us, of now, and signed. Raises `SignOnRefusedError`.
 
-    When the signature fits no known certificate and the metadata has an address, they are read again, once.
+    When the signature fits no known certificate and the metadata has an address, they are read again, once; for
+    answers to requests that `was_asked` knows only, or strangers could have us read them and take the time.
     """
     if not response or len(response) > MAX_RESPONSE:
         raise SignOnRefusedError("malformed", "SAMLResponse")
     try:
         return _read(provider, place, response)
     except SignOnRefusedError as refusal:
-        if refusal.code not in ("bad_signature", "certificate_expired") or not sso.read_again(provider):
+        if refusal.code not in ("bad_signature", "certificate_expired"):
+            raise
+        if not was_asked(_claimed_request(response)) or not sso.read_again(provider):
             raise
     return _read(provider, place, response)
 
@@ -154,6 +171,14 @@ def _answered_request(response: OneLogin_Saml2_Response) -> str:
     if len(named) != 1:
         raise SignOnRefusedError("unsolicited")
     return str(named.pop())
+
+
+def _claimed_request(text: str) -> str:
+    """The request that a response says it answers; unsigned, so it may be anything."""
+    try:
+        return str(OneLogin_Saml2_XML.to_etree(OneLogin_Saml2_Utils.b64decode(text)).get("InResponseTo", ""))
+    except Exception:  # noqa: BLE001  as in `_read`
+        return ""
 
 
 def _refusal(error: OneLogin_Saml2_ValidationError) -> SignOnRefusedError:

@@ -12,9 +12,12 @@ from allauth.socialaccount.models import SocialAccount
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.recording import record_admin
+from tenants import invitations
+from tenants.domain_names import canonical_address
 from tenants.identity import domain_of, tenant_of_domain
 from tenants.models import IdentityProvider, Invitation, User
 from tenants.sign_on_reasons import SignOnRefusedError
@@ -93,7 +96,7 @@ def _admit(provider: IdentityProvider, assertion: Assertion) -> User:
 
 def _believed_address(provider: IdentityProvider, assertion: Assertion) -> str:
     """The asserted address, when the provider may speak for it."""
-    address = assertion.address.strip().lower()
+    address = canonical_address(assertion.address)
     if not address:
         raise SignOnRefusedError("address_missing")
     try:
@@ -111,10 +114,12 @@ def _believed_address(provider: IdentityProvider, assertion: Assertion) -> str:
 def _holder(provider: IdentityProvider, address: str) -> User | None:
     """The person who holds `address`, by proof or as their main address.
 
-    An alias that somebody merely added to their account does not count: whoever really has the address must not end up
-    in that account. Raises `SignOnRefusedError` when it is held by somebody the provider cannot speak for.
+    Elsewhere than in the provider's own organization only proof counts. Raises `SignOnRefusedError` when it is held by somebody the provider cannot speak for.
     """
-    proofs = EmailAddress.objects.select_related("user").filter(email=address, verified=True)
+    # Rows without a proof are the organization's own: nobody can add one to their account without a code.
+    proofs = EmailAddress.objects.select_related("user").filter(
+        Q(verified=True) | Q(user__tenant_id=provider.tenant_id), email=address
+    )
     holders = {proof.user for proof in proofs} | set(User.objects.filter(email=address))
     own = [person for person in holders if person.tenant_id == provider.tenant_id]
     strangers = [person for person in holders if person.tenant_id != provider.tenant_id]
@@ -167,17 +172,12 @@ def _join(provider: IdentityProvider, person: User, finding: Finding) -> None:
         email=finding.address, accepted_at=None, expires_at__gt=timezone.now()
     ).first()  # fmt: skip
     if invitation is not None:
-        for group in invitation.groups.filter(tenant=provider.tenant):
-            group.members.get_or_create(user=person)
+        invitations.join_groups(invitation, person)
         invitation.accepted_at = timezone.now()
         invitation.save(update_fields=["accepted_at"])
 
 
 def _keep_address(person: User, address: str) -> None:
-    """The organization's own provider vouches for an address in its own domain: that is proof."""
-    kept = person.emailaddress_set.filter(email=address).first()
-    if kept is None:
-        person.emailaddress_set.create(email=address, verified=True, primary=person.email == address)
-    elif not kept.verified:
-        kept.verified = True
-        kept.save(update_fields=["verified"])
+    """The address counts because the organization has proven its domain, and as long as it has; it is no proof by a code."""
+    if not person.emailaddress_set.filter(email=address).exists():
+        person.emailaddress_set.create(email=address, primary=person.email == address)

@@ -5,27 +5,28 @@ The provider speaks for the organization's proven domains and for nothing else; 
 """
 
 import datetime as dt
-import hashlib
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from allauth.socialaccount.models import SocialAccount
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audit.recording import record_admin
 from rms.errors import SealError
-from rms.sealing import seal, unseal
 from tenants import provider_metadata
+from tenants.domain_names import canonical_address
 from tenants.fetching import FetchError, get_bytes
 from tenants.identity import domain_of
 from tenants.membership import roles_of
 from tenants.models import IdentityProvider, RoleAssignment, Tenant, User, VerifiedDomain
+from tenants.notices import tell_administrators
 from tenants.provider_metadata import MetadataError
+from tenants.sealing import SealedColumn
 from tenants.sign_on_reasons import SignOnRefusedError
 
 Kind, Use = IdentityProvider.Kind, IdentityProvider.Use
@@ -86,8 +87,9 @@ def enforced_for_address(address: str) -> IdentityProvider | None:
 def enforced_for(person: User) -> IdentityProvider | None:
     """The provider that is the only way in for `person`, by whichever address they come.
 
-    It binds those whom it can vouch for: members with an address in a proven domain. Global administrators keep their
-    password as well: the way back in when the identity provider is out of order.
+    It binds those whom it can vouch for: members with an address in a proven domain, and people of no organization who
+    sign in by such an address, who join by that. Global administrators keep their password as well: the way back in
+    when the identity provider is out of order.
     """
     provider = _enforced_provider(person)
     return None if provider is None or _is_global_admin(person) else provider
@@ -105,7 +107,7 @@ def note_sign_in_beside(person: User) -> None:
 
 def _enforced_provider(person: User) -> IdentityProvider | None:
     if person.tenant_id is None:
-        return None
+        return None if person.is_staff or person.is_superuser else enforced_for_address(person.email)
     provider = IdentityProvider.objects.select_related("tenant").filter(
         tenant_id=person.tenant_id, use=Use.ENFORCED
     ).first()  # fmt: skip
@@ -143,8 +145,10 @@ def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
         if before is not None and _speaker(provider.settings) != _speaker(facts):
             SocialAccount.objects.filter(provider=str(provider.id)).delete()
         provider.kind, provider.name, provider.creates_accounts = setup.kind, name, setup.creates_accounts
-        provider.settings = {**facts, "trust_addresses": setup.trust_addresses, "kek_id": _kek_id()}
-        provider.sealed_secret = _seal(provider, secret) if secret else b""
+        provider.settings = {**facts, "trust_addresses": setup.trust_addresses}
+        provider.sealed_secret, provider.kek_id = b"", ""
+        if secret:
+            SECRET.put(provider, secret.encode())
         if changed:
             provider.tested_at, provider.last_error, provider.last_error_at = None, "", None
             provider.use = Use.OPTIONAL if provider.use == Use.ENFORCED else provider.use
@@ -156,6 +160,8 @@ def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
             before,
             {**describe(provider), "secret_changed": bool(setup.client_secret)},
         )
+        if changed:
+            _tell(provider, actor, _("%(actor)s set single sign-on of %(organization)s up anew: %(name)s.\n\nWhat this provider says opens any account of your organization. If you did not expect this, look at %(service)s/settings/sign-in/\n"))  # fmt: skip
     return provider
 
 
@@ -174,9 +180,7 @@ def _facts(setup: Setup, known: IdentityProvider | None) -> dict[str, Any]:
     if url:
         return {**provider_metadata.read_saml(get_bytes(url)), "metadata_url": url}
     if known is not None and known.kind == Kind.SAML:
-        return {
-            name: value for name, value in known.settings.items() if name not in ("trust_addresses", "kek_id")
-        }
+        return {name: value for name, value in known.settings.items() if name != "trust_addresses"}
     raise SignOnSettingsError(_("Enter the address of the metadata, or upload it."))
 
 
@@ -228,6 +232,7 @@ def set_use(provider: IdentityProvider, use: str, *, actor: User) -> None:
             )
         if locked.use != use:
             _log(locked, actor, "ChangeSignOnUse", {"use": locked.use}, {"use": use})
+            _tell(locked, actor, _("%(actor)s changed whether people of %(organization)s sign in with %(name)s: %(use)s.\n\n%(service)s/settings/sign-in/\n"), use=Use(use).label)  # fmt: skip
             locked.use = use
             locked.save(update_fields=["use"])
     provider.use = locked.use
@@ -255,7 +260,8 @@ def release(provider: IdentityProvider, address: str, *, actor: User) -> bool:
     """Forget which account of the provider the person with `address` signs in by; the next one is taken."""
     with transaction.atomic():
         bound = SocialAccount.objects.filter(
-            Q(user__email=address.strip().lower()) | Q(user__emailaddress__email=address.strip().lower()),
+            Q(user__email=canonical_address(address))
+            | Q(user__emailaddress__email=canonical_address(address)),
             provider=str(provider.id),
         )
         ids = set(bound.values_list("id", flat=True))
@@ -274,9 +280,7 @@ def bound_people(provider: IdentityProvider) -> int:
 def client_secret(provider: IdentityProvider) -> str:
     """The client's secret. Raises `SignOnRefusedError` when it cannot be unsealed."""
     try:
-        return unseal(
-            _kek(), bytes(provider.sealed_secret), purpose=_PURPOSE, associated=_place(provider)
-        ).decode()
+        return SECRET.get(provider).decode()
     except SealError as error:
         raise SignOnRefusedError("secret_lost") from error
 
@@ -300,7 +304,10 @@ def record_refusal(provider: IdentityProvider, refusal: SignOnRefusedError, *, l
         if locked is None:
             return
         since = locked.last_error_at
-        if log and (locked.last_error != refusal.kept or since is None or now - since > _SAME_ERROR):
+        is_news = locked.last_error != refusal.kept or since is None or now - since > _SAME_ERROR
+        if not log and not is_news:
+            return
+        if log and is_news:
             record_admin(
                 tenant_id=locked.tenant_id, actor=refusal.detail if "@" in refusal.detail else "", actor_id=None,
                 action="SignOnRefused", target=locked.name, target_id=locked.id, after={"reason": refusal.kept},
@@ -343,9 +350,7 @@ def read_again(provider: IdentityProvider) -> bool:
 
 def describe(provider: IdentityProvider) -> dict[str, Any]:
     """The provider for the log and for interfaces, without secrets; certificates by fingerprint."""
-    facts = {
-        name: value for name, value in provider.settings.items() if name not in ("certificates", "kek_id")
-    }
+    facts = {name: value for name, value in provider.settings.items() if name != "certificates"}
     if provider.kind == Kind.SAML:
         facts["certificates"] = [c["fingerprint"] for c in provider.settings.get("certificates", [])]
     return {
@@ -367,8 +372,14 @@ def _log(
     )  # fmt: skip
 
 
-def _seal(provider: IdentityProvider, secret: str) -> bytes:
-    return seal(_kek(), secret.encode(), purpose=_PURPOSE, associated=_place(provider))
+def _tell(provider: IdentityProvider, actor: User, text: Promise, **values: object) -> None:
+    """Tell every administrator: who controls the provider can be anybody in the organization."""
+    tell_administrators(
+        provider.tenant,
+        subject=_("%(organization)s: single sign-on changed"),
+        text=text,
+        values={"actor": actor.email, "name": provider.name, **values},
+    )
 
 
 def _place(provider: IdentityProvider) -> bytes:
@@ -376,10 +387,4 @@ def _place(provider: IdentityProvider) -> bytes:
     return f"{IdentityProvider._meta.db_table}:{provider.id}:{provider.tenant_id}:client-secret".encode()
 
 
-def _kek() -> bytes:
-    key: str = settings.KEY_ENCRYPTION_KEY
-    return key.encode()
-
-
-def _kek_id() -> str:
-    return hashlib.sha256(b"kek-id" + _kek()).hexdigest()[:16]
+SECRET: Final = SealedColumn(IdentityProvider, "sealed_secret", _PURPOSE, _place)

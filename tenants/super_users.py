@@ -5,8 +5,8 @@ a job tells it (`tell_of_uses`), so that opening a document does not wait for ma
 """
 
 import datetime as dt
+import uuid
 from collections import defaultdict
-from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -28,9 +28,9 @@ from tenants.models import (
     User,
 )
 from tenants.notices import tell_administrators
+from tenants.same_person import is_one_person
+from tenants.second_person import WAITING, long_holders
 
-# How long the second admin must have held the role: nobody makes an accomplice and has them approve at once.
-WAITING: Final = timedelta(hours=24)
 LONGEST_REASON: Final = 500
 _USES_A_MAIL: Final = 50
 
@@ -50,21 +50,42 @@ def set_feature(tenant: Tenant, *, enabled: bool, actor: Actor) -> None:
 
 
 def set_approval(tenant: Tenant, *, needed: bool, actor: Actor) -> None:
-    """Say whether an appointment needs a second admin. What waits goes on waiting."""
-    _switch(
-        tenant,
-        "super_users_need_approval",
-        needed,
-        actor,
-        "ChangeSuperUserApproval",
-        _(
-            "%(actor)s decided that super users in %(organization)s need the approval of a second administrator."
-        )
-        if needed
-        else _(
-            "%(actor)s decided that super users in %(organization)s need no second administrator any more."
-        ),
-    )
+    """Say whether an appointment needs a second admin. What waits goes on waiting.
+
+    Giving the need up takes effect after `WAITING`, and asking for it again before then keeps it: otherwise one admin
+    could give it up and appoint in the same minute.
+    """
+    with transaction.atomic():
+        locked = Tenant.objects.select_for_update(of=("self",)).get(id=tenant.id)
+        before = _approval(locked)
+        if needed:
+            locked.super_users_need_approval, locked.approval_ends_at = True, None
+        elif locked.needs_approval and locked.approval_ends_at is None:
+            locked.approval_ends_at = timezone.now() + WAITING
+        if before != _approval(locked):
+            locked.save(update_fields=["super_users_need_approval", "approval_ends_at"])
+            log_change(
+                locked,
+                actor,
+                "ChangeSuperUserApproval",
+                target=locked.name,
+                target_id=locked.id,
+                before=before,
+                after=_approval(locked),
+            )
+            _tell(
+                locked,
+                actor,
+                _(
+                    "%(actor)s decided that super users in %(organization)s need the approval of a second administrator."
+                )
+                if needed
+                else _(
+                    "%(actor)s decided that super users in %(organization)s need no second administrator from %(when)s on. Until then every global administrator can keep the need for one: %(service)s/settings/super-users/"
+                ),
+                when=_shown(locked.approval_ends_at),
+            )
+    tenant.refresh_from_db()
 
 
 def appoint(
@@ -77,21 +98,22 @@ def appoint(
     group: Group | None = None,
     service: ServicePrincipal | None = None,
 ) -> SuperUserAppointment:
-    """Appoint one person, group or service of the organization; it waits where a second admin is needed.
+    """Appoint one person, group or service of the organization; where a second admin is needed, it waits for one.
 
+    Where there is nobody who could be the second, it begins after `WAITING` instead, unless somebody ends it before.
     Raises `ChangeRefusedError`.
     """
     holder = _one_of(tenant, user, group, service)
     reason = " ".join(reason.split())
     if not reason or len(reason) > LONGEST_REASON:
         raise ChangeRefusedError("bad_reason", _("Give a reason of at most 500 characters."))
-    now = timezone.now()
-    if until is not None and until <= now:
-        raise ChangeRefusedError("bad_until", _("The end of an appointment lies in the future."))
     with transaction.atomic():
         locked = Tenant.objects.select_for_update(of=("self",)).get(id=tenant.id)
         _check_appointable(locked, user=user, group=group, service=service, holder=str(holder))
-        waits = locked.super_users_need_approval
+        now = timezone.now()
+        since = _begins(locked, actor, user, now)
+        if until is not None and until <= (since or now):
+            raise ChangeRefusedError("bad_until", _("The end of an appointment lies after its beginning."))
         made = SuperUserAppointment.objects.create(
             tenant=locked,
             user=user,
@@ -101,7 +123,7 @@ def appoint(
             appointed_by=actor.name,
             appointed_by_id=actor.id,
             asked_at=now,
-            since=None if waits else now,
+            since=since,
             until=until,
         )
         log_change(
@@ -110,13 +132,10 @@ def appoint(
         _tell(
             locked,
             actor,
-            _(
-                "%(actor)s wants to make %(who)s a super user of %(organization)s. It needs the approval of another global administrator.\n\nReason: %(reason)s"
-            )
-            if waits
-            else _("%(actor)s made %(who)s a super user of %(organization)s.\n\nReason: %(reason)s"),
+            _announcement(since, now),
             who=str(holder),
             reason=reason,
+            when=_shown(since),
         )
     return made
 
@@ -126,7 +145,7 @@ def approve(appointment: SuperUserAppointment, *, actor: User) -> None:
     with transaction.atomic():
         tenant = Tenant.objects.select_for_update(of=("self",)).get(id=appointment.tenant_id)
         found = _find(appointment)
-        if found is None or found.since is not None:
+        if found is None or state_of(found) == "acts":
             raise ChangeRefusedError(
                 "not_waiting", _("This appointment does not wait for approval any more.")
             )
@@ -135,6 +154,7 @@ def approve(appointment: SuperUserAppointment, *, actor: User) -> None:
         refusal = why_not_second(found, actor)
         if refusal is not None:
             raise refusal
+        before = _described(found)
         found.since, found.approved_by = timezone.now(), actor.email
         found.save(update_fields=["since", "approved_by"])
         who = Actor.of(actor)
@@ -144,7 +164,7 @@ def approve(appointment: SuperUserAppointment, *, actor: User) -> None:
             "ApproveSuperUser",
             target=str(found),
             target_id=found.id,
-            before={"since": None},
+            before=before,
             after=_described(found),
         )
         _tell(
@@ -160,18 +180,13 @@ def approve(appointment: SuperUserAppointment, *, actor: User) -> None:
 
 
 def why_not_second(appointment: SuperUserAppointment, actor: User) -> ChangeRefusedError | None:
-    """What keeps `actor` from approving; None when nothing does.
-
-    The role has to be their own, not by a group: since when somebody is in a group is not known.
-    """
-    if actor.id in (appointment.appointed_by_id, appointment.user_id):
+    """What keeps `actor` from approving; None when nothing does."""
+    others = (appointment.appointed_by_id, appointment.user_id)
+    if any(other is not None and is_one_person(actor.id, other) for other in others):
         return ChangeRefusedError(
             "same_person", _("Somebody else has to approve: not who asked, and not who is appointed.")
         )
-    role = RoleAssignment.objects.filter(
-        tenant_id=appointment.tenant_id, user=actor, role=RoleAssignment.Role.GLOBAL_ADMIN
-    ).first()
-    if role is None or role.since > timezone.now() - WAITING:
+    if not _seconds(appointment.tenant_id).filter(user=actor).exists():
         return ChangeRefusedError(
             "too_new",
             _("Who approves has been a global administrator, by themselves, for at least 24 hours."),
@@ -210,10 +225,13 @@ def appointments_of(tenant: Tenant) -> QuerySet[SuperUserAppointment]:
 
 
 def state_of(appointment: SuperUserAppointment) -> str:
-    """It "waits" for the second admin, "acts", or is "over"."""
-    if appointment.until is not None and appointment.until <= timezone.now():
+    """It "waits" for the second admin, is "announced" to begin, "acts", or is "over"."""
+    now = timezone.now()
+    if appointment.until is not None and appointment.until <= now:
         return "over"
-    return "acts" if appointment.since is not None else "waits"
+    if appointment.since is None:
+        return "waits"
+    return "acts" if appointment.since <= now else "announced"
 
 
 def tell_of_uses() -> int:
@@ -303,6 +321,44 @@ def _check_appointable(
             "one_group",
             _("One group can be appointed at a time. End the appointment of the other group first."),
         )
+
+
+def _begins(tenant: Tenant, actor: Actor, user: User | None, now: dt.datetime) -> dt.datetime | None:
+    """When an appointment begins; None: when a second admin approves."""
+    if not tenant.needs_approval:
+        return now
+    apart = [one for one in (actor.id, user.id if user is not None else None) if one is not None]
+    others = _seconds(tenant.id).values_list("user_id", flat=True)
+    second = any(not any(is_one_person(other, one) for one in apart) for other in others)
+    return None if second else now + WAITING
+
+
+def _seconds(tenant_id: uuid.UUID) -> QuerySet[RoleAssignment]:
+    """Who can be the second global administrator."""
+    return long_holders(tenant_id, (RoleAssignment.Role.GLOBAL_ADMIN,))
+
+
+def _announcement(since: dt.datetime | None, now: dt.datetime) -> Promise:
+    if since is None:
+        return _(
+            "%(actor)s wants to make %(who)s a super user of %(organization)s. It needs the approval of another global administrator.\n\nReason: %(reason)s"
+        )
+    if since > now:
+        return _(
+            "%(actor)s made %(who)s a super user of %(organization)s, from %(when)s on: nobody else has been a global administrator long enough to approve it. Until then it can be ended before it begins: %(service)s/settings/super-users/\n\nReason: %(reason)s"
+        )
+    return _("%(actor)s made %(who)s a super user of %(organization)s.\n\nReason: %(reason)s")
+
+
+def _approval(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "super_users_need_approval": tenant.super_users_need_approval,
+        "approval_ends_at": _shown(tenant.approval_ends_at) or None,
+    }
+
+
+def _shown(moment: dt.datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment is not None else ""
 
 
 def _find(appointment: SuperUserAppointment) -> SuperUserAppointment | None:

@@ -1,18 +1,30 @@
 """The register of protected documents: entering them, finding out how they stand, reading their history."""
 
+import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
 
+from audit import recording
 from audit.models import UsageEvent
 from tenants.identity import uuid_parameter
-from tracking.models import Document
+from tracking.models import Document, UnregisteredDocument
 
-OPENING = "FECreateEndUserLicenseV1"
+OPENING = recording.OPENING
 SUCCESS = "Success"
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """What the register opens a license by instead of the license's own key: the fingerprint of the key that `block` is
+    sealed to, and the digest of the license it belongs to."""
+
+    fingerprint: str
+    body_digest: bytes
+    block: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +32,7 @@ class DocumentState:
     """Everything that may have changed since a license was issued, read in one statement.
 
     `template_version_id` is the current version of the template the license names, if that is one of the tenant's that
-    was ever published.
+    was ever published. `overrides` are rights by principal, see `policies.evaluation.overridden`.
     """
 
     tenant_active: bool
@@ -30,14 +42,18 @@ class DocumentState:
     integrity_root: str
     file_name: str
     template_version_id: int | None
+    overrides: Mapping[str, Sequence[str]]
+    resealed: Resealed | None = None
 
 
 _STATE = """
 SELECT t.state, t.max_use_license_days, d.id IS NOT NULL, d.revoked_at IS NOT NULL, d.integrity_root, d.file_name,
-       p.current_id
+       p.current_id, d.overrides, k.fingerprint, c.body_digest, c.block
 FROM tenants_tenant t
 LEFT JOIN tracking_document d ON d.tenant_id = t.id AND d.content_id = %s
 LEFT JOIN policies_policytemplate p ON p.tenant_id = t.id AND p.id = %s AND p.state <> 'draft'
+LEFT JOIN tracking_sealedcopy c ON c.document_id = d.id AND c.key_id <> d.key_id
+LEFT JOIN keys_keyversion k ON k.id = c.key_id
 WHERE t.id = %s
 """
 
@@ -50,11 +66,25 @@ def state_of(tenant_id: uuid.UUID, content_id: uuid.UUID, template_id: uuid.UUID
         )
         row = cursor.fetchone()
     if row is None:
-        return DocumentState(False, 1, False, False, "", "", None)
-    state, days, registered, revoked, root, file_name, version = row
+        return DocumentState(False, 1, False, False, "", "", None, {})
+    state, days, registered, revoked, root, file_name, version, overrides, fingerprint, digest, block = row
     return DocumentState(
-        state == "active", days, bool(registered), bool(revoked), root or "", file_name or "", version
+        state == "active",
+        days,
+        bool(registered),
+        bool(revoked),
+        root or "",
+        file_name or "",
+        version,
+        json.loads(overrides) if overrides else {},
+        Resealed(fingerprint, bytes(digest), bytes(block)) if fingerprint else None,
     )
+
+
+def note_unregistered(tenant_id: uuid.UUID, key_id: uuid.UUID, content_id: uuid.UUID) -> None:
+    """Remember that a document was seen that is in no register, so that it hangs on its key. Once, however often seen."""
+    seen = UnregisteredDocument(tenant_id=tenant_id, key_id=key_id, content_id=content_id)
+    UnregisteredDocument.objects.bulk_create([seen], ignore_conflicts=True)
 
 
 def openings_of(document: Document) -> QuerySet[UsageEvent]:

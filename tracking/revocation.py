@@ -7,9 +7,16 @@ from django.utils import timezone
 
 from audit.recording import record_admin
 from policies.models import PolicyTemplate
+from tenants.membership import REVOKE_ALL, may
 from tenants.models import User
+from tracking.lasting import longest_days_since
 from tracking.models import Document
 from tracking.registry import SUCCESS, openings_of
+
+
+def may_revoke(document: Document, actor: User) -> bool:
+    """Whether `actor`, who may track the document, may also revoke and restore it: its issuer, and who administers."""
+    return document.issuer_id == actor.id or may(actor, REVOKE_ALL)
 
 
 def revoke(document: Document, *, actor: User, reason: str) -> Document:
@@ -45,7 +52,7 @@ def access_until(document: Document) -> datetime | None:
     last = openings_of(document).filter(result=SUCCESS).first()
     if last is None:
         return None
-    days = document.tenant.max_use_license_days
+    days = longest_days_since(document.tenant, last.time)
     if document.template_id is not None:
         templates = PolicyTemplate.objects.for_tenant(document.tenant).select_related("current")
         template = templates.filter(id=document.template_id).first()

@@ -6,11 +6,11 @@ from typing import Any
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api.access import ApiView, organization, person
+from administration.api.paging import Pages
 from administration.scim.endpoints import base_url
 from tenants import membership
 from tenants.changes import Actor
@@ -18,7 +18,7 @@ from tenants.models import ScimToken
 from tenants.scim_tokens import create_token, find_token, revoke_token
 
 
-class InOrderOfCreation(CursorPagination):
+class InOrderOfCreation(Pages):
     ordering: Any = ("created_at", "id")
 
 

@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
-from rest_framework.pagination import CursorPagination
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api import serializers as shapes
 from administration.api.access import OWN_DOCUMENTS, ApiView, caller, organization, person
+from administration.api.paging import Pages
 from administration.seal import seal_document
 from audit.models import UsageEvent
 from licensing.calls import call_from
@@ -21,14 +22,14 @@ from licensing.wire import decode_license
 from tenants import membership
 from tracking.models import Document, DocumentQuerySet
 from tracking.registry import activity_counts, openings_of
-from tracking.revocation import access_until, restore, revoke
+from tracking.revocation import access_until, may_revoke, restore, revoke
 
 
-class NewestPublished(CursorPagination):
+class NewestPublished(Pages):
     ordering: Any = ("-published_at", "id")
 
 
-class NewestEvent(CursorPagination):
+class NewestEvent(Pages):
     ordering: Any = "-id"
 
 
@@ -46,6 +47,13 @@ class DocumentApiView(ApiView):
         found = self.documents().select_related("tenant").filter(content_id=self.kwargs["content_id"]).first()
         if found is None:
             raise Http404
+        return found
+
+    def revocable(self) -> Document:
+        """As `document`, refused to those who only look."""
+        found = self.document()
+        if not may_revoke(found, person(self.request)):
+            raise PermissionDenied("Your roles do not allow this.")
         return found
 
     def answer(self, document: Document) -> Response:
@@ -94,7 +102,7 @@ class RevokeView(DocumentApiView):
         asked = shapes.RevokeRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         return self.answer(
-            revoke(self.document(), actor=person(request), reason=asked.validated_data["reason"])
+            revoke(self.revocable(), actor=person(request), reason=asked.validated_data["reason"])
         )
 
 
@@ -102,7 +110,7 @@ class RestoreView(DocumentApiView):
     @extend_schema(request=None, responses=shapes.RevokedDocumentSerializer)
     def post(self, request: Request, content_id: uuid.UUID) -> Response:
         """Undo a revocation."""
-        return self.answer(restore(self.document(), actor=person(request)))
+        return self.answer(restore(self.revocable(), actor=person(request)))
 
 
 class SealView(ApiView):

@@ -13,6 +13,10 @@ from audit.errors import SegmentDamagedError
 from keys.errors import KeyCustodyError
 from licensing.authentication import challenge
 from licensing.errors import DeviceError, ServerFaultError
+from policies.editing import TemplateChangedError
+from policies.exchange.importing import UnknownIdentitiesError
+from policies.exchange.shapes import FileRefusedError
+from policies.reading import ContentRefusedError
 from tenants.changes import ChangeRefusedError
 from tenants.fetching import FetchError
 from tenants.provider_metadata import MetadataError
@@ -30,10 +34,8 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return _answer(503, "service_unavailable", str(error))
     if isinstance(error, DeviceError):
         return _answer(400, error.log_name, str(error))
-    if isinstance(error, (KeyCustodyError, OrganizationError)):
-        return _answer(409, error.code, str(error))
-    if isinstance(error, (ChangeRefusedError, SignOnSettingsError, MetadataError, FetchError)):
-        return _answer(409, error.code, str(error))
+    if isinstance(error, _REFUSALS):
+        return _refused(error)
     if isinstance(error, IdempotencyError):
         response = _answer(error.status, error.code, str(error))
         if isinstance(error, RequestRunningError):
@@ -53,8 +55,39 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     return None
 
 
-def _answer(status_code: int, code: str, message: str) -> Response:
-    return Response({"code": code, "message": message}, status=status_code)
+_REFUSALS = (
+    ChangeRefusedError,
+    FetchError,
+    FileRefusedError,
+    KeyCustodyError,
+    MetadataError,
+    OrganizationError,
+    SignOnSettingsError,
+)
+
+
+def _refused(error: Any) -> Response:
+    """A domain's refusal, with what a program needs to put it right."""
+    if isinstance(error, TemplateChangedError):
+        difference = [
+            {"field": change.field, "theirs": change.before, "yours": change.after}
+            for change in error.changes
+        ]
+        return _answer(409, error.code, str(error), revision=error.template.revision, difference=difference)
+    if isinstance(error, FileRefusedError):
+        place = {"line": error.place.line, "column": error.place.column, "reason": error.reason}
+        return _answer(400, error.code, str(error), **place)
+    if isinstance(error, UnknownIdentitiesError):
+        unknown = [{"name": each.who.label, "kind": each.who.kind} for each in error.plan.unknown]
+        return _answer(409, error.code, str(error), unknown=unknown)
+    if isinstance(error, ContentRefusedError):
+        problems = [{"field": problem.field, "message": problem.text} for problem in error.problems]
+        return _answer(400, error.code, str(error), errors=problems)
+    return _answer(409, error.code, str(error))
+
+
+def _answer(status_code: int, code: str, message: str, **more: Any) -> Response:
+    return Response({"code": code, "message": message, **more}, status=status_code)
 
 
 def _code(error: exceptions.APIException) -> str:

@@ -7,12 +7,12 @@ from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api.access import ApiView, organization, person, require
 from administration.api.once import created_once
+from administration.api.paging import Pages
 from administration.api.people import ByAddress
 from tenants import groups, membership
 from tenants.changes import Actor
@@ -20,7 +20,7 @@ from tenants.models import Group, User
 from tenants.people import find_person
 
 
-class GroupsByName(CursorPagination):
+class GroupsByName(Pages):
     ordering: Any = ("name", "id")
 
 
@@ -122,6 +122,17 @@ class GroupView(ApiView):
         return Response(status=204)
 
 
+class TakeOverView(ApiView):
+    requires = membership.ADMINISTER
+
+    @extend_schema(request=None, responses=GroupDetailSerializer)
+    def post(self, request: Request, group_id: uuid.UUID) -> Response:
+        """Take a group over from the directory: from now on it is changed here."""
+        found = _find(request, group_id)
+        groups.keep_by_hand(found, actor=Actor.of(person(request)))
+        return Response(GroupDetailSerializer(found).data)
+
+
 class MembersView(ApiView, generics.ListAPIView[User]):
     serializer_class = MemberSerializer
     pagination_class = ByAddress
@@ -141,7 +152,7 @@ class MembersView(ApiView, generics.ListAPIView[User]):
         """Put a person or a group in; both may be in already."""
         return self._change(request, group_id, adds=True)
 
-    @extend_schema(request=MembersRequestSerializer, responses=GroupDetailSerializer)
+    @extend_schema(request=MembersRequestSerializer, responses={200: GroupDetailSerializer})
     def delete(self, request: Request, group_id: uuid.UUID) -> Response:
         """Take a person or a group out."""
         return self._change(request, group_id, adds=False)

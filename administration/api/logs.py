@@ -4,17 +4,18 @@ import datetime as dt
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics
 from rest_framework.exceptions import ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api import serializers as shapes
 from administration.api.access import ApiView, organization
+from administration.api.paging import Pages
+from administration.log_proofs import prove_day
 from audit.aggregation import day_file, days
 from audit.models import AdminEvent
 from tenants import membership
@@ -49,7 +50,25 @@ class UsageDayView(ApiView):
         return response
 
 
-class NewestEvent(CursorPagination):
+class UsageProofView(ApiView):
+    requires = membership.READ_LOGS
+
+    @extend_schema(responses={(200, "application/jose"): OpenApiTypes.STR})
+    def get(self, request: Request, day: str) -> HttpResponse:
+        """The installation's signature under one day's usage log: a JSON Web Signature, to be kept beside the file.
+
+        404 for a day that is not over or not yet written down whole, and for one without calls.
+        """
+        wanted = parse_day(day)
+        proof = prove_day(organization(request).id, wanted) if wanted else None
+        if proof is None:
+            raise Http404
+        response = HttpResponse(f"{proof}\n", content_type="application/jose")
+        response.headers["Content-Disposition"] = f'attachment; filename="rmslog-{wanted}.proof"'
+        return response
+
+
+class NewestEvent(Pages):
     ordering: Any = "-id"
 
 

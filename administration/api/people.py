@@ -8,13 +8,13 @@ from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api import serializers as shapes
 from administration.api.access import ApiView, organization, person, require
 from administration.api.once import created_once
+from administration.api.paging import Pages
 from tenants import invitations, membership, people
 from tenants.changes import Actor
 from tenants.models import Group, Invitation, User
@@ -23,7 +23,7 @@ from tenants.people_search import PeopleFilter, people_matching
 _LANGUAGES = [code for code, _name in settings.LANGUAGES]
 
 
-class ByAddress(CursorPagination):
+class ByAddress(Pages):
     ordering: Any = ("email", "id")
 
 
@@ -87,7 +87,7 @@ class PeopleView(ApiView, generics.ListAPIView[User]):
             directory=given.get("directory", ""),
         )
         found = people_matching(organization(self.request), wanted)
-        return found.prefetch_related("emailaddress_set", "roles")
+        return found.prefetch_related("emailaddress_set", "stated_addresses", "roles")
 
     @extend_schema(
         parameters=[
@@ -187,7 +187,7 @@ class AddressesView(ApiView):
         change(found, asked["email"], actor=actor)
         return Response(shapes.PersonSerializer(found).data)
 
-    @extend_schema(request=AddressRequestSerializer, responses=shapes.PersonSerializer)
+    @extend_schema(request=AddressRequestSerializer, responses={200: shapes.PersonSerializer})
     def delete(self, request: Request, person_id: uuid.UUID) -> Response:
         """Forget one of the further addresses."""
         found = _find(request, person_id)

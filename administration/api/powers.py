@@ -8,12 +8,12 @@ from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers
 from rest_framework.exceptions import ValidationError
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from administration.api.access import ApiView, organization, person, require
 from administration.api.errors import Conflict
+from administration.api.paging import Pages
 from administration.devices import SERVICE_SCOPES, ServiceError, create_service
 from administration.programs import end_program, programs_of
 from administration.services import delete_service, described, rotate_secret, services_of
@@ -25,21 +25,21 @@ from tenants.onboarding import people_losing, people_under, set_onboarding
 from tenants.roles import give_role, take_role
 
 
-class OldestGiven(CursorPagination):
+class OldestGiven(Pages):
     ordering: Any = ("since", "id")
 
 
-class OldestAsked(CursorPagination):
+class OldestAsked(Pages):
     ordering: Any = ("asked_at", "id")
 
 
-class ByName(CursorPagination):
+class ByName(Pages):
     ordering: Any = ("name", "id")
 
 
 class RoleSerializer(serializers.ModelSerializer[RoleAssignment]):
-    person = serializers.CharField(source="user.email", default=None)
-    group = serializers.CharField(source="group.name", default=None)
+    person = serializers.CharField(source="user.email", default=None, allow_null=True, read_only=True)
+    group = serializers.CharField(source="group.name", default=None, allow_null=True, read_only=True)
 
     class Meta:
         model = RoleAssignment
@@ -88,11 +88,11 @@ class RoleView(ApiView):
 
 
 class SuperUserSerializer(serializers.ModelSerializer[SuperUserAppointment]):
-    """`since` is empty while the appointment waits for a second admin."""
+    """`since` is empty while the appointment waits for a second admin, and lies ahead where it is announced."""
 
-    person = serializers.CharField(source="user.email", default=None)
-    group = serializers.CharField(source="group.name", default=None)
-    service = serializers.CharField(source="service.name", default=None)
+    person = serializers.CharField(source="user.email", default=None, allow_null=True, read_only=True)
+    group = serializers.CharField(source="group.name", default=None, allow_null=True, read_only=True)
+    service = serializers.CharField(source="service.name", default=None, allow_null=True, read_only=True)
 
     class Meta:
         model = SuperUserAppointment
@@ -112,8 +112,11 @@ class SuperUserRequestSerializer(serializers.Serializer[Any]):
 
 
 class SuperUserFeatureSerializer(serializers.Serializer[Any]):
+    """Giving up the need for approval takes effect at `approval_ends_at`, a day later; asking for it again keeps it."""
+
     enabled = serializers.BooleanField(source="super_users_enabled", required=False)
-    needs_approval = serializers.BooleanField(source="super_users_need_approval", required=False)
+    needs_approval = serializers.BooleanField(required=False)
+    approval_ends_at = serializers.DateTimeField(read_only=True, allow_null=True)
 
 
 class SuperUsersView(ApiView, generics.ListAPIView[SuperUserAppointment]):
@@ -152,8 +155,8 @@ class SuperUserFeatureView(ApiView):
         """Switch the feature, or the need for a second admin, on or off."""
         tenant, actor = _administrated(request)
         asked = _valid(SuperUserFeatureSerializer, request)
-        if "super_users_need_approval" in asked:
-            super_users.set_approval(tenant, needed=asked["super_users_need_approval"], actor=actor)
+        if "needs_approval" in asked:
+            super_users.set_approval(tenant, needed=asked["needs_approval"], actor=actor)
         if "super_users_enabled" in asked:
             super_users.set_feature(tenant, enabled=asked["super_users_enabled"], actor=actor)
         return Response(SuperUserFeatureSerializer(tenant).data)
@@ -180,11 +183,16 @@ class ApproveSuperUserView(ApiView):
 
 
 class OnboardingSerializer(serializers.Serializer[Any]):
-    """`people`: how many may protect. `losing`, in the answer to a preview: how many could not any more."""
+    """`people`: how many may protect."""
 
     who = serializers.ChoiceField(choices=Tenant.Onboarding.choices)
     group = serializers.CharField(required=False, allow_null=True, default=None)
     people = serializers.IntegerField(read_only=True)
+
+
+class OnboardingChangeSerializer(OnboardingSerializer):
+    """`losing`: how many could protect before and cannot any more."""
+
     losing = serializers.IntegerField(read_only=True)
 
 
@@ -206,7 +214,7 @@ class OnboardingView(ApiView):
 
     @extend_schema(
         request=OnboardingSerializer,
-        responses=OnboardingSerializer,
+        responses=OnboardingChangeSerializer,
         parameters=[OpenApiParameter("preview", bool, description="only say what would follow")],
     )
     def put(self, request: Request) -> Response:

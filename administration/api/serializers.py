@@ -7,9 +7,7 @@ from rest_framework import serializers
 
 from administration.status import status_of
 from audit.models import AdminEvent, UsageEvent
-from keys.models import KeyVersion
-from policies.models import PolicyTemplate, TemplateGrant
-from policies.publishing import localized
+from tenants.languages import LANGUAGES, MAX_LANGUAGES
 from tenants.models import Tenant, User
 from tracking.models import Document
 
@@ -27,6 +25,7 @@ class OrganizationSerializer(serializers.ModelSerializer[Tenant]):
             "state",
             "status",
             "default_language",
+            "languages",
             "max_use_license_days",
             "onboarding",
             "created_at",
@@ -45,6 +44,12 @@ class OrganizationChangeRequestSerializer(serializers.Serializer[Any]):
     name = serializers.CharField(min_length=2, max_length=100, required=False)
     default_language = serializers.ChoiceField(
         choices=[code for code, _ in settings.LANGUAGES], required=False
+    )
+    languages = serializers.ListField(
+        child=serializers.ChoiceField(choices=LANGUAGES),
+        min_length=1,
+        max_length=MAX_LANGUAGES,
+        required=False,
     )
     max_use_license_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
 
@@ -95,49 +100,6 @@ class OpeningSerializer(serializers.ModelSerializer[UsageEvent]):
         fields = ("time", "user", "result", "request_type", "ip", "application", "correlation_id")
 
 
-class GrantSerializer(serializers.ModelSerializer[TemplateGrant]):
-    rights = serializers.SerializerMethodField()
-
-    class Meta:
-        model = TemplateGrant
-        fields = ("principal", "rights")
-
-    def get_rights(self, grant: TemplateGrant) -> list[str]:
-        return grant.rights.split(",")
-
-
-class TemplateSerializer(serializers.ModelSerializer[PolicyTemplate]):
-    """Name and description come in the language of the request, `context["languages"]`."""
-
-    name = serializers.SerializerMethodField()
-    description = serializers.SerializerMethodField()
-    version = serializers.IntegerField(source="current.number", default=None)
-    modified_at = serializers.DateTimeField(source="current.modified_at", default=None)
-    expires_at = serializers.DateTimeField(source="current.expires_at", default=None)
-    expires_after_days = serializers.IntegerField(source="current.expires_after_days", default=None)
-    offline_days = serializers.IntegerField(source="current.offline_days", default=None)
-    grants = GrantSerializer(source="current.grants", many=True, default=list)
-
-    class Meta:
-        model = PolicyTemplate
-        fields = (
-            "id", "name", "description", "state", "version", "modified_at", "expires_at", "expires_after_days",
-            "offline_days", "grants",
-        )  # fmt: skip
-
-    def _localized(self, template: PolicyTemplate) -> tuple[str, str]:
-        if template.current is None:
-            return "", ""
-        found = localized(template.current, self.context.get("languages", []))
-        return found.name, found.description
-
-    def get_name(self, template: PolicyTemplate) -> str:
-        return self._localized(template)[0]
-
-    def get_description(self, template: PolicyTemplate) -> str:
-        return self._localized(template)[1]
-
-
 class PersonSerializer(serializers.ModelSerializer[User]):
     addresses = serializers.SerializerMethodField()
     roles = serializers.SerializerMethodField()
@@ -147,25 +109,13 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         fields = ("id", "email", "name", "is_active", "licensed", "addresses", "roles")
 
     def get_addresses(self, user: User) -> list[str]:
-        return sorted(address.email for address in user.emailaddress_set.all())
+        held = {address.email for address in user.emailaddress_set.all()}
+        return sorted(held | {stated.address for stated in user.stated_addresses.all()})
 
     def get_roles(self, user: User) -> list[str]:
         return sorted(
             assignment.role for assignment in user.roles.all() if assignment.tenant_id == user.tenant_id
         )
-
-
-class KeySerializer(serializers.ModelSerializer[KeyVersion]):
-    documents = serializers.SerializerMethodField()
-
-    class Meta:
-        model = KeyVersion
-        fields = (
-            "id", "fingerprint", "state", "kind", "bits", "created_at", "activated_at", "archived_at", "documents",
-        )  # fmt: skip
-
-    def get_documents(self, key: KeyVersion) -> int:
-        return int(self.context["documents"].get(key.id, 0))
 
 
 class AdminEventSerializer(serializers.ModelSerializer[AdminEvent]):
@@ -196,16 +146,7 @@ class RevokeRequestSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
-class RollRequestSerializer(serializers.Serializer[Any]):
-    bits = serializers.ChoiceField(choices=[2048, 3072, 4096], default=2048)
-
-
 class LogDaySerializer(serializers.Serializer[Any]):
     day = serializers.DateField()
     rows = serializers.IntegerField()
     complete = serializers.BooleanField()
-
-
-class ErrorSerializer(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    message = serializers.CharField()

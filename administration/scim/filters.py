@@ -27,6 +27,7 @@ from administration.scim.errors import ScimError
 from administration.scim.exchange import parse_id
 from administration.scim.resources import Group, Person
 from tenants.directory import is_proven
+from tenants.domain_names import canonical_address
 from tenants.models import DirectoryEntry, GroupMember, GroupNesting, Tenant
 
 MAX_TERMS: Final = 40
@@ -178,7 +179,7 @@ class _People(_Conditions):
             return Q(attributes__emails__isnull=True)
         text = _string(value)
         if op == CompareOperator.eq:
-            held = EmailAddress.objects.filter(email=text.lower(), user__tenant=self.tenant)
+            held = EmailAddress.objects.filter(email=canonical_address(text), user__tenant=self.tenant)
             own = Q(user_id__in=held.values("user_id"), attributes__emails__icontains=f'"{text}"')
             return own if self._is_own(text) else Q(attributes__emails__icontains=f'"{text}"')
         if op == CompareOperator.co:

@@ -3,9 +3,10 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 from scim2_models import Context
 
 from administration.scim.endpoints import Endpoint, base_url, check_version, listed
@@ -15,8 +16,11 @@ from administration.scim.filters import people_matching
 from administration.scim.patching import patch_person
 from administration.scim.resources import POLICY, Person
 from tenants.directory import Stated, add_person, change_person, find_entry, remove_person, stated_from
+from tenants.freshness import FactCache
 from tenants.models import DirectoryEntry, GroupMember
 
+_MANY: Final = 10_000
+_totals: FactCache = FactCache(1000)
 _OWN = ("id", "meta", "groups", "schemas", "userName", "externalId")
 
 
@@ -33,8 +37,18 @@ class People(Endpoint):
         rows = [found[entry_id] for entry_id in page if entry_id in found]
         # The first page that is not full tells the total by itself.
         known = query.start - 1 + len(page)
-        total = known if page and len(page) < query.count else entries.count()
+        total = known if page and len(page) < query.count else self._total(entries, query.filter)
         return listed(self._resources(rows, query), total, query)
+
+    def _total(self, entries: "QuerySet[DirectoryEntry]", text: str) -> int:
+        """How many match. A directory that pages through very many is told a number that may be five seconds old."""
+        name = (self.tenant.id, text)
+        known: int | None = _totals.get(name)
+        if known is None:
+            known = entries.count()
+            if known > _MANY:
+                _totals[name] = known
+        return known
 
     def get(self, found_id: uuid.UUID, query: Query) -> dict[str, Any]:
         return self._one(self._entry(found_id), query)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from tenants.languages import LANGUAGES, language_name
 from tenants.models import Tenant
 
 
@@ -36,6 +37,12 @@ class SettingsForm(forms.Form):
         label=_("Language of the organization"),
         help_text=_("For templates and mails to people who have not chosen one."),
         choices=settings.LANGUAGES,
+    )
+    languages = forms.MultipleChoiceField(
+        label=_("Languages of the templates"),
+        help_text=_("Names and descriptions of templates are asked for in these."),
+        choices=lambda: [(tag, language_name(tag)) for tag in LANGUAGES],
+        widget=forms.CheckboxSelectMultiple,
     )
     max_use_license_days = forms.IntegerField(
         label=_("Longest use license, in days"),

@@ -1,5 +1,6 @@
 """The sign-in forms in the product's words: one label for one thing, no placeholder that repeats it."""
 
+import uuid
 from typing import Any
 
 from allauth.account import forms as allauth_forms
@@ -7,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from tenants.domain_names import canonical_address
 from tenants.sso import enforced_for, enforced_for_address
 
 _ADDRESS = _("Email address")
@@ -51,10 +53,11 @@ class AddressForm(forms.Form):
     )
 
 
-def _check_not_elsewhere(address: str) -> None:
-    """Raise a `ValidationError` where the address's organization signs in at its identity provider only."""
+def _check_not_elsewhere(address: str, *, member_of: uuid.UUID | None = None) -> None:
+    """Raise a `ValidationError` where the address's organization, another than one's own, signs in at its identity
+    provider only."""
     provider = enforced_for_address(address)
-    if provider is not None:
+    if provider is not None and provider.tenant_id != member_of:
         raise ValidationError(
             _(
                 "Your organization signs in with %(name)s. On the sign-in page, enter your address alone and continue."
@@ -66,6 +69,9 @@ def _check_not_elsewhere(address: str) -> None:
 
 class LoginForm(PlainWords, allauth_forms.LoginForm):
     """Password sign-in. Where an organization signs in elsewhere, right and wrong passwords read the same."""
+
+    def clean_login(self) -> str:
+        return canonical_address(super().clean_login())
 
     def clean(self) -> Any:
         address = self.cleaned_data.get("login", "")
@@ -90,6 +96,15 @@ class SignupForm(PlainWords, allauth_forms.SignupForm):
         return address
 
 
+class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
+    """One more address, proven by a code; not one whose organization lets people in through its provider alone."""
+
+    def clean_email(self) -> Any:
+        address = super().clean_email()
+        _check_not_elsewhere(address, member_of=self.user.tenant_id)
+        return address
+
+
 class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
     def clean_email(self) -> Any:
         address = super().clean_email()
@@ -98,7 +113,6 @@ class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
         return address
 
 
-AddEmailForm = _in_plain_words(allauth_forms.AddEmailForm)
 ChangePasswordForm = _in_plain_words(allauth_forms.ChangePasswordForm)
 SetPasswordForm = _in_plain_words(allauth_forms.SetPasswordForm)
 ResetPasswordKeyForm = _in_plain_words(allauth_forms.ResetPasswordKeyForm)

@@ -1,10 +1,8 @@
-"""``admin people``, ``admin groups``: who is in the organization, and in which groups."""
+"""``admin people``: who is in the organization."""
 
-from uuid import UUID
-
-from rmsclient.administration import Administration, Record
-from rmsclient.cli import factors
+from rmsclient.cli import factors, groups, people_import
 from rmsclient.cli.context import CommandGroup, Context
+from rmsclient.cli.naming import group_id, person_id, shown
 from rmsclient.errors import Exit, UsageError
 
 _WORDS = {"on": True, "off": False}
@@ -25,29 +23,33 @@ def register(group: CommandGroup) -> None:
         parser.add_argument("person", metavar="ADDRESS|ID")
         if name == "suspend":
             parser.add_argument("--yes", action="store_true", help="do not ask")
+    merge = people.add("merge", merge_person, "close another account of the same person")
+    merge.add_argument("person", metavar="ADDRESS|ID", help="the account that stays")
+    merge.add_argument("other", metavar="ADDRESS|ID", help="the account that is closed")
+    merge.add_argument("--yes", action="store_true", help="do not ask")
     change = people.add("set", set_person, "change name, language or license of a person")
     change.add_argument("person", metavar="ADDRESS|ID")
     change.add_argument("--name")
     change.add_argument("--language")
     change.add_argument("--licensed", choices=list(_WORDS))
+    remove = people.add("remove", remove_person, "have a person leave the organization")
+    remove.add_argument("person", metavar="ADDRESS|ID")
+    remove.add_argument("--yes", action="store_true", help="do not ask")
+    for name, summary in (
+        ("add", "note a further address"),
+        ("remove", "forget one"),
+        ("main", "sign in by it"),
+    ):
+        parser = people.add(f"address-{name}", change_address, f"{summary} of a person")
+        parser.add_argument("person", metavar="ADDRESS|ID")
+        parser.add_argument("address")
+        parser.set_defaults(what=name)
+    people.add("invitations", list_invitations, "list who was asked to join and has not yet")
+    withdraw = people.add("withdraw", withdraw_invitation, "end an invitation")
+    withdraw.add_argument("address")
     factors.register_people(people)
-    _register_groups(group.subgroup("groups", "groups of people and of groups"))
-
-
-def _register_groups(groups: CommandGroup) -> None:
-    groups.add("list", list_groups, "list the groups")
-    groups.add("show", show_group, "show one group and its people").add_argument("group", metavar="ID|NAME")
-    create = groups.add("create", create_group, "make an empty group")
-    create.add_argument("name")
-    create.add_argument("--mail", default="", metavar="ADDRESS", help="an address to name the group by")
-    delete = groups.add("delete", delete_group, "delete a group; its people stay")
-    delete.add_argument("group", metavar="ID|NAME")
-    delete.add_argument("--yes", action="store_true", help="do not ask")
-    for name, summary in (("add", "put people or groups in"), ("remove", "take people or groups out")):
-        parser = groups.add(name, add_members if name == "add" else remove_members, summary)
-        parser.add_argument("group", metavar="ID|NAME")
-        parser.add_argument("--person", action="append", default=[], metavar="ADDRESS|ID")
-        parser.add_argument("--nested", action="append", default=[], metavar="ID|NAME", help="a group")
+    people_import.register(people)
+    groups.register(group.subgroup("groups", "groups of people and of groups"))
 
 
 def list_people(context: Context) -> Exit:
@@ -67,16 +69,14 @@ def list_people(context: Context) -> Exit:
 
 def show_person(context: Context) -> Exit:
     administration = context.administration()
-    return _shown(
-        context, administration.record(f"/people/{_person_id(administration, context.args.person)}/")
-    )
+    return shown(context, administration.record(f"/people/{person_id(administration, context.args.person)}/"))
 
 
 def invite_person(context: Context) -> Exit:
     administration = context.administration()
-    groups = [str(_group_id(administration, name)) for name in context.args.group]
-    body = {"email": context.args.address, "name": context.args.name, "groups": groups}
-    return _shown(context, administration.create("/people/", body))
+    within = [str(group_id(administration, name)) for name in context.args.group]
+    body = {"email": context.args.address, "name": context.args.name, "groups": within}
+    return shown(context, administration.create("/people/", body))
 
 
 def suspend_person(context: Context) -> Exit:
@@ -88,6 +88,61 @@ def resume_person(context: Context) -> Exit:
     return _change_person(context, {"suspended": False})
 
 
+def merge_person(context: Context) -> Exit:
+    administration = context.administration()
+    path = f"/people/{person_id(administration, context.args.person)}/merge/"
+    other = str(person_id(administration, context.args.other))
+    found = administration.create(path, {"other": other, "dry_run": True})
+    context.confirm(
+        f"{found.shown('closed')} is closed for good. Its documents ({found.shown('documents')}), addresses in your "
+        f"domains ({len(found.texts('moved'))}) and groups ({len(found.texts('groups'))}) go to {found.shown('into')}. To "
+        f"be proven again: {', '.join(found.texts('proven_again')) or 'nothing'}. Roles that end: "
+        f"{', '.join(found.texts('roles')) or 'none'}."
+    )
+    return shown(context, administration.create(path, {"other": other}))
+
+
+def remove_person(context: Context) -> Exit:
+    administration = context.administration()
+    path = f"/people/{person_id(administration, context.args.person)}/"
+    context.confirm(
+        f"{context.args.person} loses groups, roles and the addresses in your domains; what they protected stays yours. "
+        "This cannot be undone."
+    )
+    administration.remove(path)
+    context.output.line(f"{context.args.person} has left the organization.")
+    context.output.result({"removed": context.args.person})
+    return Exit.OK
+
+
+def change_address(context: Context) -> Exit:
+    administration, what = context.administration(), context.args.what
+    path = f"/people/{person_id(administration, context.args.person)}/addresses/"
+    body = {"email": context.args.address, "main": what == "main"}
+    return shown(context, administration.change("DELETE" if what == "remove" else "POST", path, body))
+
+
+def list_invitations(context: Context) -> Exit:
+    found = list(context.administration().records("/invitations/"))
+    rows = [(each.shown("email"), each.shown("invited_by"), each.local_time("expires_at")) for each in found]
+    context.output.table(("ADDRESS", "INVITED BY", "ENDS"), rows)
+    context.output.result({"invitations": [each.json for each in found]})
+    return Exit.OK
+
+
+def withdraw_invitation(context: Context) -> Exit:
+    administration, wanted = context.administration(), context.args.address.casefold()
+    found = [
+        each for each in administration.records("/invitations/") if each.text("email").casefold() == wanted
+    ]
+    if not found:
+        raise UsageError("no_such_invitation", f"Nobody was invited by the address “{context.args.address}”.")
+    administration.remove(f"/invitations/{found[0].text('id')}/")
+    context.output.line("The invitation has ended.")
+    context.output.result({"withdrawn": found[0].json})
+    return Exit.OK
+
+
 def set_person(context: Context) -> Exit:
     args = context.args
     given = {"name": args.name, "language": args.language, "licensed": _WORDS.get(args.licensed or "")}
@@ -97,97 +152,7 @@ def set_person(context: Context) -> Exit:
     return _change_person(context, changes)
 
 
-def list_groups(context: Context) -> Exit:
-    groups = list(context.administration().records("/groups/"))
-    context.output.table(
-        ("NAME", "ADDRESS", "ID"), [(g.shown("name"), g.shown("mail"), g.text("id")) for g in groups]
-    )
-    context.output.result({"groups": [group.json for group in groups]})
-    return Exit.OK
-
-
-def show_group(context: Context) -> Exit:
-    administration = context.administration()
-    path = f"/groups/{_group_id(administration, context.args.group)}/"
-    group, members = administration.record(path), list(administration.records(f"{path}members/"))
-    context.output.fields([(name.capitalize(), group.shown(name)) for name in ("name", "mail", "id")])
-    context.output.table(("NAME", "ADDRESS"), [(m.shown("name"), m.shown("email")) for m in members])
-    context.output.result({**group.json, "people": [member.json for member in members]})
-    return Exit.OK
-
-
-def create_group(context: Context) -> Exit:
-    body = {"name": context.args.name, "mail": context.args.mail}
-    return _shown(context, context.administration().create("/groups/", body))
-
-
-def delete_group(context: Context) -> Exit:
-    administration = context.administration()
-    path = f"/groups/{_group_id(administration, context.args.group)}/"
-    context.confirm(
-        f"What was protected for {context.args.group} no longer opens by it. This cannot be undone."
-    )
-    administration.remove(path)
-    context.output.line("The group is deleted.")
-    context.output.result({"deleted": context.args.group})
-    return Exit.OK
-
-
-def add_members(context: Context) -> Exit:
-    return _change_members(context, "POST")
-
-
-def remove_members(context: Context) -> Exit:
-    return _change_members(context, "DELETE")
-
-
-def _change_members(context: Context, method: str) -> Exit:
-    administration = context.administration()
-    if not context.args.person and not context.args.nested:
-        raise UsageError("usage", "Name whom it is about: --person or --nested.")
-    path = f"/groups/{_group_id(administration, context.args.group)}/members/"
-    entries = [{"person": str(_person_id(administration, who))} for who in context.args.person]
-    entries += [{"group": str(_group_id(administration, name))} for name in context.args.nested]
-    for entry in entries:
-        group = administration.change(method, path, entry)
-    return _shown(context, group)
-
-
 def _change_person(context: Context, changes: dict[str, object]) -> Exit:
     administration = context.administration()
-    path = f"/people/{_person_id(administration, context.args.person)}/"
-    return _shown(context, administration.change("PATCH", path, changes))
-
-
-def _shown(context: Context, record: Record) -> Exit:
-    context.output.fields([(name.replace("_", " ").capitalize(), record.shown(name)) for name in record.json])
-    context.output.result(record.json)
-    return Exit.OK
-
-
-def _person_id(administration: Administration, wanted: str) -> UUID:
-    try:
-        return UUID(wanted.strip("{}"))
-    except ValueError:
-        found = [
-            person
-            for person in administration.records("/people/", {"q": wanted})
-            if wanted.casefold() in (address.casefold() for address in person.texts("addresses"))
-        ]
-    if len(found) != 1:
-        raise UsageError("no_such_person", f"There is no person with the address “{wanted}”.")
-    return UUID(found[0].text("id"))
-
-
-def _group_id(administration: Administration, wanted: str) -> UUID:
-    try:
-        return UUID(wanted.strip("{}"))
-    except ValueError:
-        found = [
-            group
-            for group in administration.records("/groups/", {"q": wanted})
-            if group.shown("name").casefold() == wanted.casefold()
-        ]
-    if len(found) != 1:
-        raise UsageError("no_such_group", f"There is no group “{wanted}”.")
-    return UUID(found[0].text("id"))
+    path = f"/people/{person_id(administration, context.args.person)}/"
+    return shown(context, administration.change("PATCH", path, changes))

@@ -44,7 +44,7 @@ def register(group: CommandGroup) -> None:
 def track_documents(context: Context) -> Exit:
     if context.args.document is None:
         return _list(context)
-    administration, content_id = _find(context, context.args.document)
+    administration, content_id = find_document(context, context.args.document)
     document = administration.document(content_id)
     openings = list(administration.openings(content_id))
     _show(context, document)
@@ -60,7 +60,7 @@ def track_documents(context: Context) -> Exit:
 
 
 def revoke_document(context: Context) -> Exit:
-    administration, content_id = _find(context, context.args.document)
+    administration, content_id = find_document(context, context.args.document)
     document = administration.document(content_id)
     context.confirm(
         f"{_title(document)} can then be opened by nobody but the person who protected it. "
@@ -74,7 +74,7 @@ def revoke_document(context: Context) -> Exit:
 
 
 def restore_document(context: Context) -> Exit:
-    administration, content_id = _find(context, context.args.document)
+    administration, content_id = find_document(context, context.args.document)
     restored = administration.restore(content_id)
     context.output.line(f"Access to {_title(restored)} is restored.")
     context.output.result(restored.json)
@@ -94,7 +94,7 @@ def _list(context: Context) -> Exit:
     return Exit.OK
 
 
-def _find(context: Context, given: str) -> tuple[Administration, UUID]:
+def find_document(context: Context, given: str) -> tuple[Administration, UUID]:
     """The document meant, and the server to ask: the file's own, or for an id the usual one."""
     path = Path(given)
     if path.exists():

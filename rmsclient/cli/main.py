@@ -14,13 +14,20 @@ from rmsclient.cli import (
     administrate,
     directory,
     documents,
+    exchange,
+    incidents,
+    key_custody,
+    key_ends,
+    key_export,
     keys,
     logs,
     organization,
     powers,
     protect,
     read,
+    rights,
     sign_on,
+    templates,
 )
 from rmsclient.cli.context import CommandGroup, CommandParser, Context
 from rmsclient.cli.output import Output
@@ -57,11 +64,18 @@ def build_parser() -> CommandParser:
     protect.register(group)
     read.register(group)
     documents.register(group)
+    rights.register(group)
     admin = group.subgroup("admin", "administer the organization")
-    administrate.register(admin)
+    templates_group = templates.register(admin)
+    exchange.register(templates_group)
+    rights.register_admin(admin, templates_group)
     organization.register(admin, administrate.organization_group(admin))
     powers.register(admin)
-    keys.register(admin)
+    key_group = keys.register(admin)
+    key_custody.register(key_group)
+    key_export.register(key_group)
+    key_ends.register(key_group)
+    incidents.register(key_group)
     logs.register(admin)
     sign_on.register(admin)
     directory.register(admin)

@@ -4,6 +4,7 @@ from argparse import ArgumentTypeError
 from uuid import UUID
 
 from rmsclient.administration import Record
+from rmsclient.cli import removal
 from rmsclient.cli.context import CommandGroup, Context
 from rmsclient.errors import Exit, UsageError
 
@@ -16,9 +17,15 @@ def register(group: CommandGroup, organization: CommandGroup) -> None:
     settings = organization.add("set", change_organization, "change name, language or longest use license")
     settings.add_argument("--name")
     settings.add_argument(
-        "--language", metavar="CODE", help="language of templates and mails, for example de"
+        "--language", metavar="CODE", help="language of mails, and of templates by default, for example de"
+    )
+    settings.add_argument(
+        "--template-languages",
+        metavar="CODE,…",
+        help="what names of templates are asked for in, for example en,de",
     )
     settings.add_argument("--use-license-days", type=_days, metavar="N", help="longest use license, 1 to 365")
+    removal.register(organization)
     domains = group.subgroup("domains", "the organization's mail domains")
     domains.add("list", list_domains, "list the domains, proven and waiting")
     add = domains.add("add", add_domain, "add a domain; prints the DNS record that proves it")
@@ -45,10 +52,13 @@ def change_organization(context: Context) -> Exit:
         "name": args.name,
         "default_language": args.language,
         "max_use_license_days": args.use_license_days,
+        "languages": args.template_languages.split(",") if args.template_languages else None,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
-        raise UsageError("usage", "Say what to change: --name, --language or --use-license-days.")
+        raise UsageError(
+            "usage", "Say what to change: --name, --language, --template-languages or --use-license-days."
+        )
     changed = context.administration().change("PATCH", "/organization/", changes)
     context.output.line("Saved.")
     context.output.result(changed.json)

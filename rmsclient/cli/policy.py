@@ -16,7 +16,7 @@ _WORDS = frozenset({"members", "anyone", "owner"})
 
 
 def add_options(parser: ArgumentParser) -> None:
-    policy = parser.add_argument_group("policy (a template, or one grant or more)")
+    policy = parser.add_argument_group("policy (a template, or one grant or more; else the default template)")
     policy.add_argument("--template", metavar="T", help="name or id of a template (rightskeep templates)")
     policy.add_argument(
         "--grant",
@@ -25,7 +25,7 @@ def add_options(parser: ArgumentParser) -> None:
         default=[],
         metavar="WHO=LEVEL|RIGHT,…",
         help="WHO: an address, group:NAME, @domain, members, anyone, owner; LEVEL: Viewer, Reviewer, Co-Author, "
-        "Co-Owner; or rights such as VIEW,PRINT (may be repeated)",
+        "Co-Owner, Do-Not-Forward, Encrypt-Only; or rights such as VIEW,PRINT (may be repeated)",
     )
     policy.add_argument(
         "--expires",
@@ -79,12 +79,13 @@ def address(text: str) -> str:
 
 def check_options(args: Namespace) -> None:
     """Raises UsageError for options that make no policy, before any server is asked."""
-    if bool(args.template) == bool(args.grant):
+    if args.template and args.grant:
         raise UsageError(
-            "two_policies" if args.template else "no_policy",
-            "Say who may open it: either --template T, or --grant WHO=LEVEL (one or more).",
+            "two_policies", "Say who may open it: either --template T, or --grant WHO=LEVEL (one or more)."
         )
-    if args.template and (args.expires or args.offline_days is not None or args.outsiders_need_second_factor):
+    if not args.grant and (
+        args.expires or args.offline_days is not None or args.outsiders_need_second_factor
+    ):
         raise UsageError(
             "template_decides",
             "Expiry, offline days and the second factor come with --grant only; a template decides for itself.",

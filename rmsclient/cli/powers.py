@@ -130,7 +130,11 @@ def disable_super_users(context: Context) -> Exit:
 
 def set_approval(context: Context) -> Exit:
     needed = context.args.needed == "on"
-    says = "A second administrator has to approve." if needed else "No second administrator is needed."
+    says = (
+        "A second administrator has to approve."
+        if needed
+        else "No second administrator is needed; where one was, in 24 hours."
+    )
     return _change_feature(context, {"needs_approval": needed}, says)
 
 
@@ -142,8 +146,9 @@ def appoint_super_user(context: Context) -> Exit:
     if context.args.until:
         body["until"] = context.args.until
     made = context.administration().create("/super-users/", body)
-    waits = "since" not in made
-    context.output.line(f"{_holder(made)} " + ("waits for approval." if waits else "is a super user."))
+    since = made.local_time("since")
+    says = f"is a super user from {since} on." if since else "waits for approval."
+    context.output.line(f"{_holder(made)} {says}")
     context.output.result(made.json)
     return Exit.OK
 

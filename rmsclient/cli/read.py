@@ -2,14 +2,17 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rms.integrity import Integrity, IntegrityState
 from rms.rights import EXPORT, VIEW, implies
-from rmsclient.cli.context import CommandGroup, Context
+from rmsclient.cli.context import CommandGroup, CommandParser, Context
 from rmsclient.cli.progress import progress_bar
-from rmsclient.errors import Exit
+from rmsclient.errors import Exit, UsageError
 from rmsclient.inspection import is_altered, report_on, sentence
+from rmsclient.offline import REMARK, opened_with, read_keys
 from rmsclient.opening import Document, open_for_viewing, opened, write_unprotected
 from rmsclient.times import iso_utc, local_time
 
@@ -25,6 +28,7 @@ def register(group: CommandGroup) -> None:
     read.add_argument("file", type=Path, metavar="FILE")
     read.add_argument("--stdout", action="store_true", help="write the content to stdout instead")
     read.add_argument("--force", action="store_true", help="open the file although it was altered")
+    _offline_options(read)
     unprotect = group.add(
         "unprotect",
         unprotect_file,
@@ -36,6 +40,7 @@ def register(group: CommandGroup) -> None:
     unprotect.add_argument(
         "--force", action="store_true", help="replace an existing file; accept an altered document"
     )
+    _offline_options(unprotect)
     inspect = group.add(
         "inspect",
         inspect_file,
@@ -46,9 +51,37 @@ def register(group: CommandGroup) -> None:
     inspect.add_argument("file", type=Path, metavar="FILE")
 
 
+def _offline_options(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--package",
+        type=Path,
+        metavar="FILE",
+        help="open with exported keys: without a server, and without regard to rights, expiry and revocation",
+    )
+    parser.add_argument(
+        "--recipient-key", type=Path, metavar="FILE", help="the private key that the package was made for"
+    )
+
+
+@contextmanager
+def _opened(context: Context) -> Iterator[Document]:
+    """By the server that the file names, or with the keys that were given."""
+    args = context.args
+    if (args.package is None) != (args.recipient_key is None):
+        raise UsageError("usage", "--package and --recipient-key belong together.")
+    if args.package is None:
+        with opened(context.connections, args.file) as document:
+            yield document
+        return
+    keys = read_keys(args.package, args.recipient_key)
+    with opened_with(keys, args.file) as document:
+        context.output.remark(REMARK)
+        yield document
+
+
 def open_file(context: Context) -> Exit:
     args = context.args
-    with opened(context.connections, args.file) as document:
+    with _opened(context) as document:
         if args.stdout:
             path, integrity = None, _to_stdout(context, document)
         else:
@@ -64,7 +97,7 @@ def open_file(context: Context) -> Exit:
 
 def unprotect_file(context: Context) -> Exit:
     args = context.args
-    with opened(context.connections, args.file) as document:
+    with _opened(context) as document:
         target = args.out or args.file.parent
         if target.is_dir():
             target = target / document.original_name

@@ -20,21 +20,19 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 
 from script.benchmarks.licensing_parts.load import Figures, drive, generator
+from script.benchmarks.scratch import database, environment_for
 from script.supervision.server import web_command
 
 ROOT = Path(__file__).resolve().parents[2]
-LOOPBACK = "postgres://postgres@127.0.0.1:5432/postgres"
 ENDPOINT = "/my/v2/enduserlicenses"
 PATHS = {"empty": "/my/reference/empty", "crypto": "/my/reference/crypto", "use": ENDPOINT}
 WARM_UP_SECONDS = 3
@@ -92,8 +90,8 @@ def _share(result: dict[str, dict[str, float]], name: str) -> float:
 
 
 def _measure(count: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
-    with _database() as address, tempfile.TemporaryDirectory(prefix="rightskeep-bench-") as directory:
-        environment = _environment(address, Path(directory))
+    with database() as address, tempfile.TemporaryDirectory(prefix="rightskeep-bench-") as directory:
+        environment = environment_for(address, Path(directory))
         (Path(directory) / "data" / "static").mkdir(parents=True)
         started = time.monotonic()
         _module(
@@ -160,23 +158,6 @@ def _median(count: int, name: str, windows: list[Window]) -> dict[str, float]:
         flush=True,
     )
     return median
-
-
-@contextmanager
-def _database() -> Iterator[str]:
-    given = os.environ.get("RIGHTSKEEP_DATABASE_URL") or LOOPBACK
-    name = f"rightskeep_bench_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # the name is ours
-        try:
-            yield urlsplit(given)._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _environment(address: str, directory: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RIGHTSKEEP_")}
-    return {**kept, "RIGHTSKEEP_DATABASE_URL": address, "RIGHTSKEEP_DATA_DIR": str(directory / "data")}
 
 
 def _module(name: str, *arguments: str, environment: dict[str, str]) -> None:

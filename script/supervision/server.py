@@ -65,6 +65,10 @@ def _serve(options: argparse.Namespace) -> None:
         if left := claim.end_leftovers(data_dir):
             _say(f"Ended {left} processes that an earlier server had left behind.")
         claim.check_port(options.bind, options.port)
+        if _metrics(environment).endswith(f":{options.port}"):
+            raise claim.RefusalError(
+                "RIGHTSKEEP_METRICS names the public port; metrics need one of their own."
+            )
         if sign_ins := _prepare(options, environment):
             # At once: whatever happens next, a random password is not told a second time.
             print(f"\n{sign_ins.rstrip()}\n", flush=True)
@@ -127,11 +131,18 @@ def _children(options: argparse.Namespace, environment: dict[str, str], data_dir
     celery = [str(tools / "celery"), "--app", "portal", "--quiet"]
     worker = ["worker", "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     beat = ["beat", "--schedule", str(data_dir / "beat-schedule"), "--loglevel", "WARNING"]
+    metrics = [Child("metrics", [sys.executable, str(ROOT / "manage.py"), "serve_metrics"], environment)]
     return [
         Child("web", web_command(options.bind, options.port, options.workers), environment),
         Child("worker", [*celery, *worker], environment),
         Child("beat", [*celery, *beat], environment),
+        *(metrics if _metrics(environment) else []),
     ]
+
+
+def _metrics(environment: dict[str, str]) -> str:
+    """Where metrics are wanted, empty for nowhere; the settings check what it says."""
+    return environment.get("RIGHTSKEEP_METRICS", "").strip()
 
 
 def _wait_until_ready(

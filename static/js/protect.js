@@ -60,6 +60,9 @@ function chosenRow(file) {
 // --- who may open -------------------------------------------------------------------------------------------
 
 const chosenKind = () => form.elements.kind.value;
+const isTemplate = () => chosenKind() === "template";
+/** Everybody gets the same: the kind is the role. */
+const isSpecial = () => form.querySelector('input[name="kind"]:checked')?.dataset.special !== undefined;
 
 function addPerson({ focus = false } = {}) {
   const row = view("person");
@@ -88,11 +91,17 @@ function addPerson({ focus = false } = {}) {
 
 /** One row alone cannot be removed: there has to be somebody. */
 function showPeople() {
-  for (const row of page.people.children) part(row, "remove").hidden = page.people.childElementCount === 1;
+  for (const row of page.people.children) {
+    part(row, "remove").hidden = page.people.childElementCount === 1;
+    part(row, "role-field").hidden = isSpecial();
+  }
 }
 
 function showKind() {
-  for (const panel of form.querySelectorAll("[data-panel]")) panel.hidden = panel.dataset.panel !== chosenKind();
+  const shown = isTemplate() ? "template" : "people";
+  for (const panel of form.querySelectorAll("[data-panel]")) panel.hidden = panel.dataset.panel !== shown;
+  part(form, "more-people").hidden = isSpecial();
+  showPeople();
 }
 
 function showTemplate() {
@@ -105,11 +114,11 @@ function showOffline() {
 }
 
 function currentChoice() {
-  if (chosenKind() === "template") return { templateId: form.elements.template.value };
+  if (isTemplate()) return { templateId: form.elements.template.value };
   return {
     templateId: null,
     people: [...page.people.children].map((row) => ({
-      users: part(row, "users").value, role: part(row, "role").value,
+      users: part(row, "users").value, role: isSpecial() ? chosenKind() : part(row, "role").value,
     })),
     expires: form.elements.expires.value,
     offline: form.elements.offline.value,
@@ -150,7 +159,7 @@ function showRefusal(error) {
   const message = errorText(error);
   if (error?.code === "no-people") showError("people", message, part(page.people, "users"));
   else if (error?.code !== "refused") showError("form", message);
-  else if (chosenKind() === "template") showError("template", message, form.elements.template);
+  else if (isTemplate()) showError("template", message, form.elements.template);
   else showError("people", message, peopleFieldFor(message));
 }
 
@@ -158,9 +167,9 @@ function isComplete() {
   const days = form.elements.offlineDays;
   if (waiting.length === 0) {
     showError("files", text("no-files"), form.querySelector('input[type="file"]'));
-  } else if (chosenKind() === "people" && !form.elements.expires.validity.valid) {
+  } else if (!isTemplate() && !form.elements.expires.validity.valid) {
     showError("expires", text("bad-date"), form.elements.expires);
-  } else if (chosenKind() === "people" && form.elements.offline.value === "days" && !days.validity.valid) {
+  } else if (!isTemplate() && form.elements.offline.value === "days" && !days.validity.valid) {
     showError("offline", text("bad-days"), days);
   } else {
     return true;

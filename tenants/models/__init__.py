@@ -4,7 +4,7 @@ from tenants.models.base import TenantOwned, TenantQuerySet
 from tenants.models.groups import Group, GroupMember, GroupNesting
 from tenants.models.mail import OutgoingMail
 from tenants.models.organizations import DomainClaim, OrganizationInvitation, Tenant, VerifiedDomain
-from tenants.models.people import DirectoryEntry, Invitation, User, UserManager
+from tenants.models.people import DirectoryEntry, Invitation, StatedAddress, User, UserManager
 from tenants.models.powers import (
     RoleAssignment,
     ScimToken,
@@ -27,6 +27,7 @@ __all__ = [
     "RoleAssignment",
     "ScimToken",
     "ServicePrincipal",
+    "StatedAddress",
     "SuperUserAppointment",
     "SuperUserNotice",
     "Tenant",

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tenants.languages import default_languages
 from tenants.models.base import TenantOwned, TenantQuerySet
 
 
@@ -34,6 +35,9 @@ class Tenant(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.INACTIVE)
     server_id = models.UUIDField(default=uuid.uuid4, editable=False)
     default_language = models.CharField(max_length=10, default="en")
+    languages = models.JSONField(
+        default=default_languages, help_text="what templates are written in, tags of tenants.languages"
+    )
     max_use_license_days = models.PositiveSmallIntegerField(default=30)
     onboarding = models.CharField(max_length=10, choices=Onboarding.choices, default=Onboarding.EVERYONE)
     onboarding_group = models.ForeignKey(
@@ -41,6 +45,9 @@ class Tenant(models.Model):
     )
     super_users_enabled = models.BooleanField(default=False)
     super_users_need_approval = models.BooleanField(default=False)
+    approval_ends_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("From then on no second admin is needed for super users any more")
+    )
     second_factor = models.CharField(
         max_length=10, choices=SecondFactor.choices, default=SecondFactor.OPTIONAL
     )
@@ -65,6 +72,12 @@ class Tenant(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state == self.State.ACTIVE
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a super user needs a second admin now; giving that up takes effect after a day."""
+        over = self.approval_ends_at is not None and self.approval_ends_at <= timezone.now()
+        return self.super_users_need_approval and not over
 
 
 def new_domain_token() -> str:

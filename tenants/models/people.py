@@ -5,17 +5,19 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tenants.domain_names import canonical_address
 from tenants.models.base import TenantOwned, TenantQuerySet
 from tenants.models.organizations import Tenant
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email.strip().lower(), **fields)
+        user = self.model(email=canonical_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -25,7 +27,8 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def for_tenant(self, tenant: Tenant) -> models.QuerySet["User"]:
-        return self.filter(tenant=tenant)
+        """The people of an organization. An account that was merged into another one is nobody's any more."""
+        return self.filter(tenant=tenant, merged_into=None)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -54,6 +57,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     language = models.CharField(max_length=10, blank=True)
     time_zone = models.CharField(max_length=40, blank=True)
     date_joined = models.DateTimeField(default=timezone.now)
+    merged_into = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="merged",
+        help_text=_("The other account of the same person, which stands for this closed one"),
+    )
 
     emailaddress_set: Any  # allauth's addresses of this person; its models carry no types
 
@@ -61,11 +72,44 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(merged_into=None) | Q(is_active=False) & ~Q(merged_into=F("id")),
+                name="merged_account_is_closed",
+            ),
+        ]
+        # The orders of the list of people, each page by key.
+        indexes = [
+            models.Index(fields=["tenant", "email"], name="people_by_address"),
+            models.Index(fields=["tenant", "name", "id"], name="people_by_name"),
+            models.Index(fields=["tenant", "-date_joined", "id"], name="people_newest_first"),
+            models.Index(fields=["tenant", "email"], condition=Q(is_active=False), name="people_suspended"),
+        ]
+
     def __str__(self) -> str:
         return self.email
 
     def get_full_name(self) -> str:
         return self.name or self.email
+
+
+class StatedAddress(TenantOwned):
+    """A mail address outside the organization's domains that it says one of its people has. Until the person proves it,
+    or the organization the domain, it is nobody's: no grant meets it, no mail goes there, nobody signs in by it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="stated_addresses")
+    address = models.EmailField(max_length=254)
+    stated_at = models.DateTimeField(default=timezone.now)
+
+    objects = TenantQuerySet["StatedAddress"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "address"], name="address_is_stated_once")]
+        indexes = [models.Index(fields=["tenant", "address"], name="stated_addresses")]
+
+    def __str__(self) -> str:
+        return self.address
 
 
 class Invitation(TenantOwned):

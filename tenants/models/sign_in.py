@@ -28,6 +28,7 @@ class IdentityProvider(TenantOwned):
     use = models.CharField(max_length=10, choices=Use.choices, default=Use.OFF)
     settings = models.JSONField(default=dict)
     sealed_secret = models.BinaryField(default=bytes)
+    kek_id = models.CharField(max_length=16, blank=True)
     creates_accounts = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     tested_at = models.DateTimeField(null=True, blank=True)

@@ -7,16 +7,20 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.test import Client
 
+from administration.devices import SCOPES
 from licensing.wire import OUTSIDERS_NEED_FACTOR
 from tenants.freshness import forget_facts
+from tenants.identity import SECOND_FACTOR
 from tests.conftest import Device, World, make_token
+from tests.portal.test_factors import commit_at_once, set_up_app
 
 pytestmark = pytest.mark.django_db
 POLICY = "/api/v1/organization/second-factor/"
 
 
 def call(world: World, name: str, method: str, path: str, **body: Any) -> Any:
-    headers = {"Authorization": f"Bearer {make_token(world.person(name))}"}
+    token = make_token(world.person(name), scopes=(*SCOPES, SECOND_FACTOR))
+    headers = {"Authorization": f"Bearer {token}"}
     return getattr(Client(), method)(path, body or None, content_type="application/json", headers=headers)
 
 
@@ -63,9 +67,30 @@ def test_people_outside_open_with_a_second_factor_only(
         factor.type = "totp"
         factor.save()
         forget_facts()
-        granted = device(name).open(demanding)
+        assert device(name).open(demanding)["AccessStatus"] == "AccessDenied", "has one, and did not use it"
+        marked = device(name)
+        marked.token = make_token(world.person(name), scopes=(*SCOPES, SECOND_FACTOR))
+        granted = marked.open(demanding)
         assert granted["AccessStatus"] == "AccessGranted"
         assert granted["SignedApplicationData"] == {OUTSIDERS_NEED_FACTOR: "true"}
+
+
+def test_a_browser_has_to_have_used_it(world: World, demanding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit_at_once(monkeypatch)
+    used, other = Client(), Client()
+    for browser in (used, other):
+        browser.force_login(
+            world.person("dave"), backend="allauth.account.auth_backends.AuthenticationBackend"
+        )
+    set_up_app(used)
+
+    def opened(client: Client) -> str:
+        body = {"SerializedPublishingLicense": demanding}
+        answer = client.post("/open/license/", body, content_type="application/json")
+        return str(answer.json()["AccessStatus"])
+
+    assert (opened(used), opened(other)) == ("AccessGranted", "AccessDenied")
+    assert "/accounts/2fa/reauthenticate/?next=%2Fopen%2F" in other.get("/open/").content.decode()
 
 
 def test_strangers_learn_nothing_of_the_demand(device: Callable[[str], Device]) -> None:

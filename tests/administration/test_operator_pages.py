@@ -10,6 +10,7 @@ from allauth.idp.oidc.models import Token
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.core.management import CommandError, call_command
 from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -23,7 +24,11 @@ from audit.aggregation import aggregate
 from audit.models import AdminEvent, ClientLog, UsageEvent
 from audit.recording import Usage, record_usage
 from keys.custody import oidc_signing_key
-from keys.models import InstallationKey, KeyVersion
+from keys.incidents import open_incident, record_step
+from keys.models import ImportKey, InstallationKey, KeyExport, KeyNotice, KeyPolicy, KeyVersion, WrappingKey
+from keys.schedule import replan
+from keys.uses import count_uses
+from policies.models import ProtectionLimits
 from tenants.models import (
     DirectoryEntry,
     DomainClaim,
@@ -34,6 +39,7 @@ from tenants.models import (
     OrganizationInvitation,
     ScimToken,
     ServicePrincipal,
+    StatedAddress,
     SuperUserAppointment,
     SuperUserNotice,
     Tenant,
@@ -42,7 +48,8 @@ from tenants.models import (
 from tenants.outbox import queue_mail
 from tests.audit.rows import add_rows, seconds
 from tests.conftest import PASSWORD, Device, World
-from tracking.models import Document
+from tracking.models import Destruction, Document, Resealing, UnregisteredDocument
+from tracking.overrides import change_access
 
 CLIENT_SECRET = "pbkdf2_random$1$salt$hash-of-a-client-secret"
 PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -74,10 +81,23 @@ def rows(world: World, device: Any) -> None:
         tenant=world.contoso, user=carol, reason="audit", appointed_by="alice"
     )
     SuperUserNotice.objects.create(last_id=1)
+    key = KeyVersion.objects.for_tenant(world.contoso).get()
+    replan()
+    KeyNotice.objects.create(tenant=world.contoso, key=key, kind="too_old", since=key.created_at)
+    count_uses()
+    alice = world.person("alice")
+    incident = open_incident(world.contoso, key, "leaked", reason="lost", actor=alice)
+    record_step(incident, "tell", actor=alice, facts={})
+    Resealing.objects.create(tenant=world.contoso, key=key, requested_by="alice@contoso.example")
+    UnregisteredDocument.objects.create(tenant=world.contoso, key=key, content_id=key.id)
+    Destruction.objects.create(
+        tenant=world.contoso, key=key, reason="leaked", asked_by="alice", asked_by_id=carol.id, grace_days=7
+    )
     client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
     ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
     ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
     DomainClaim.objects.create(tenant=world.contoso, domain="contoso.test")
+    StatedAddress.objects.create(tenant=world.contoso, user=carol, address="carol@elsewhere.example")
     DirectoryEntry.objects.create(tenant=world.contoso, user=carol, user_name="carol")
     IdentityProvider.objects.create(
         tenant=world.contoso, kind="oidc", name="Contoso", sealed_secret=b"a sealed client secret"
@@ -93,7 +113,25 @@ def rows(world: World, device: Any) -> None:
         email="new@example.org", token_hash="hash-of-a-sign-up", expires_at=later
     )
     ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
+    KeyPolicy.objects.create(tenant=world.contoso, place="software")
+    ImportKey.objects.create(
+        tenant=world.contoso,
+        modulus=b"m",
+        sealed_private=b"a sealed import key",
+        created_by="alice",
+        expires_at=later,
+    )
+    KeyExport.objects.create(
+        tenant=world.contoso,
+        recipient_modulus=b"m",
+        recipient_fingerprint="ab" * 32,
+        keys=[],
+        requested_by="alice",
+        expires_at=later,
+    )
     OrganizationExport.objects.create(tenant=world.contoso, requested_by="alice@contoso.example")
+    ProtectionLimits.objects.create(tenant=world.contoso)
+    change_access(Document.objects.get(), {"erin@individual.example": ["VIEW"]}, actor=carol, reason="asked")
     request_removal(world.fabrikam, reason="merged", actor=None)
     queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
     Authenticator.objects.create(user=carol, type="totp", data={"secret": "a sealed secret of an app"})
@@ -126,8 +164,13 @@ def secrets_in_the_database() -> list[str]:
     secrets += ["a sealed client secret", b"a sealed client secret".hex(), "a code in a mail"]
     secrets += ["a sealed secret of an app", "key-of-a-session"]
     secrets += ["hash-of-an-idempotency-key", "digest-of-a-request", "a kept answer"]
-    for model in (KeyVersion, InstallationKey):
-        for (blob,) in model._default_manager.values_list("sealed_private"):
+    for model, column in (
+        (KeyVersion, "sealed_private"),
+        (InstallationKey, "sealed_private"),
+        (ImportKey, "sealed_private"),
+        (WrappingKey, "sealed"),
+    ):
+        for (blob,) in model._default_manager.values_list(column):
             secrets += [bytes(blob or b"").hex()[:40], repr(bytes(blob or b""))[2:40]]
     return secrets
 
@@ -178,6 +221,30 @@ def test_a_look_at_what_is_an_organizations_stands_in_its_log(world: World, oper
     operator.get(address(User, "change", world.person("erin").pk))
     operator.get(address(User, "change", "11111111-2222-4333-8444-555555555555"))
     assert AdminEvent.objects.filter(action="OperatorViewed").count() == len(owned)
+
+
+def test_a_list_stands_in_the_log_of_whose_rows_it_showed(world: World, operator: Client, rows: None):
+    operator.get(address(User, "changelist") + "?q=mallory")
+    operator.get(address(EmailAddress, "changelist") + "?q=nobody")
+    operator.get(address(Tenant, "changelist"))
+    looks = AdminEvent.objects.filter(action="OperatorListed")
+    assert [(row.tenant_id, row.actor, row.target) for row in looks] == [
+        (world.fabrikam.id, "operator@rightskeep.example", "tenants.User")
+    ]
+
+
+def test_an_operators_second_factor_is_not_walked_around(world: World):
+    user = User.objects.create_superuser("operator@rightskeep.example", PASSWORD)
+    Authenticator.objects.create(user=user, type="totp", data={"secret": "x"})
+    client = Client()
+    answer = client.post("/operator/login/", {"username": user.email, "password": PASSWORD})
+    assert "/accounts/login/?next=/operator/" in answer.content.decode()
+    assert client.get("/operator/").status_code == 302
+
+
+def test_an_operator_sets_no_password_of_an_organizations_person(world: World):
+    with pytest.raises(CommandError, match="organization"):
+        call_command("changepassword", "bob@contoso.example")
 
 
 def test_site_is_named_and_leads_to_every_table(operator: Client, rows: None):

@@ -64,18 +64,21 @@ def test_a_role_needs_one_holder_of_the_organization(world: World, device: MakeD
 
 def test_super_users_by_machine(world: World, device: MakeDevice) -> None:
     alice, bob = device("alice"), device("bob")
-    assert alice.get("/api/v1/super-users/feature/").json() == {"enabled": False, "needs_approval": False}
-    changed = send(alice, "patch", "super-users/feature/", {"enabled": True, "needs_approval": True})
-    assert changed.json() == {"enabled": True, "needs_approval": True}
-    body = {"person": "carol@contoso.example", "reason": "Audit", "until": "2999-01-01T00:00:00Z"}
-    made = send(alice, "post", "super-users/", body)
-    assert (made.status_code, made.json()["since"]) == (201, None)
+    off = {"enabled": False, "needs_approval": False, "approval_ends_at": None}
+    assert alice.get("/api/v1/super-users/feature/").json() == off
+    wanted = {"enabled": True, "needs_approval": True}
+    assert send(alice, "patch", "super-users/feature/", wanted).json() == {**off, **wanted}
+    given_up = send(alice, "patch", "super-users/feature/", {"needs_approval": False}).json()
+    assert given_up["needs_approval"] is True and given_up["approval_ends_at"] is not None
     RoleAssignment.objects.create(
         tenant=world.contoso,
         user=world.person("bob"),
         role="global_admin",
         since=timezone.now() - timedelta(days=2),
     )
+    body = {"person": "carol@contoso.example", "reason": "Audit", "until": "2999-01-01T00:00:00Z"}
+    made = send(alice, "post", "super-users/", body)
+    assert (made.status_code, made.json()["since"]) == (201, None)
     path = f"super-users/{made.json()['id']}/"
     assert send(alice, "post", f"{path}approve/").json()["code"] == "same_person"
     approved = send(bob, "post", f"{path}approve/").json()

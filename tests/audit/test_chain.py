@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 
 from audit.aggregation import aggregate
-from audit.chain import genesis, link, verify
+from audit.chain import verify
 from audit.models import LogSegment
+from rms.daily_log import genesis, link
 from tests.audit.rows import CONTOSO, FABRIKAM, add_rows, seconds
 
 pytestmark = pytest.mark.django_db

@@ -68,6 +68,7 @@ def test_somebody_outside_reads_with_a_code(open_page: OpenPage, world: World) -
     page = open_page()
     page.goto("/open/")
     page.get_by_role("link", name="Continue without an account").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Continue without an account")
     check(page, "address", look_at=360)
     page.get_by_label("Email address").fill("zoe@outside.example")
     page.get_by_role("button", name="Send me a code").click()

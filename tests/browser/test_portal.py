@@ -1,5 +1,6 @@
 """The portal in a real browser: clean for axe and the policy, at every width, by keyboard alone, in both schemes."""
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,12 +9,15 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import ConsoleMessage, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from keys.models import KeyUse
 from policies.models import PolicyTemplate
 from tenants.models import DomainClaim, Group
 from tests.conftest import PASSWORD, World
+from tests.isolation.test_matrix import incident_of
 from tests.portal.conftest import browse, log_opening, make_document  # noqa: F401  # fixtures
 from tests.portal.test_sign_in import authorize
 from tracking.models import Document
@@ -62,7 +66,9 @@ def open_page(live_server: LiveServer, world: World, new_context: Any) -> Iterat
 def document(world: World, make_document: Callable[..., Document]) -> Document:  # noqa: F811  # the fixture above
     """A document with a long name and a history."""
     name = "Protokoll der außerordentlichen Aufsichtsratssitzung_" * 3 + ".docx"
-    document = make_document(file_name=name)
+    grants = [["members", ["VIEW"]], ["a.very.long.name@partner-organization.example", ["VIEW", "PRINT"]]]
+    terms = {"grants": grants, "offline_days": None, "needs_factor": False}
+    document = make_document(file_name=name, terms=terms)
     for who, result in (("dave@fabrikam.example", "Success"), ("mallory@fabrikam.example", "AccessDenied")):
         log_opening(document, who, result=result)
     return document
@@ -73,11 +79,16 @@ def addresses(world: World, document: Document) -> list[str]:
     group = Group.objects.for_tenant(world.contoso).get()
     claim, _ = DomainClaim.objects.get_or_create(tenant=world.contoso, domain="second.example")
     one = f"/documents/{document.content_id}/"
+    today = timezone.now().astimezone(dt.UTC).date()
+    incident = incident_of(world, document.key)
+    KeyUse.objects.get_or_create(tenant=world.contoso, key=document.key, day=today, protected=3, opened=1204)
     return [
-        "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", f"/templates/{template.id}/",
-        "/people/", f"/people/{world.person('carol').id}/", "/groups/", f"/groups/{group.id}/", "/keys/",
-        "/keys/roll/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/roles/",
-        "/settings/super-users/", "/settings/protecting/", "/settings/services/", "/profile/devices/", "/settings/edit/",
+        "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", "/templates/files/", f"/templates/{template.id}/",
+        "/people/", f"/people/{world.person('carol').id}/", "/people/import/",
+        f"/people/{world.person('carol').id}/merge/?other={world.person('bob').id}", "/groups/", f"/groups/{group.id}/", "/keys/",
+        "/keys/roll/", "/keys/policy/", "/keys/policy/?stated_age_days=730&bits=2048", f"/keys/{document.key_id}/", "/keys/incidents/", f"/keys/incidents/{incident.id}/", f"/keys/incidents/{incident.id}/steps/revoke/", f"/keys/incidents/{incident.id}/steps/tell/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/roles/",
+        "/settings/super-users/", "/settings/protecting/", "/settings/limits/",
+        f"{one}access/?person=carol@contoso.example", f"{one}access/change/", f"/templates/{template.id}/what-if/", "/settings/services/", "/profile/devices/", "/settings/edit/",
         "/settings/domains/", f"/settings/domains/{claim.id}/", f"/settings/domains/{claim.id}/remove/",
         "/settings/removal/", "/settings/removal/request/", "/settings/sign-in/", "/settings/sign-in/oidc/", "/settings/sign-in/saml/", "/profile/", "/help/",
         "/accounts/email/", "/accounts/password/change/",
@@ -88,6 +99,7 @@ def addresses(world: World, document: Document) -> list[str]:
 
 def check(page: Page, where: str, *, look_at: int) -> None:
     """Nothing sideways at any width; nothing serious for axe at the width `look_at`."""
+    expect(page.locator("h1")).to_be_visible()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{where} at {width}"
@@ -179,8 +191,7 @@ def test_scheme_and_language_are_switched_from_the_person_menu(open_page: OpenPa
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="You and your preferences").click()
     page.get_by_role("button", name="Dark").click()
-    page.wait_for_load_state()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    expect(page.locator("body")).not_to_have_css("background-color", light)
     page.get_by_role("button", name="You and your preferences").click()
     page.get_by_role("button", name="Deutsch").click()
     expect(page.locator("h1")).to_have_text("Dokumente")
@@ -239,7 +250,9 @@ def test_small_helps(open_page: OpenPage, document: Document) -> None:
     page = open_page("bob", permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"/documents/{document.content_id}/")
     page.get_by_role("button", name=re.compile("^Copy")).click()
-    assert page.evaluate("navigator.clipboard.readText()") == str(document.content_id)
+    page.wait_for_function(
+        "async expected => await navigator.clipboard.readText() === expected", arg=str(document.content_id)
+    )
     page.goto("/accounts/password/change/")
     current = page.get_by_label("Current password", exact=True)
     current.fill("secret")

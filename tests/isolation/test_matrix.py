@@ -11,20 +11,25 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from administration.devices import create_service
-from keys.models import KeyVersion
+from keys.incidents import open_incident
+from keys.models import KeyExport, KeyIncident, KeyVersion
 from policies.models import PolicyTemplate
 from tenants.changes import Actor
 from tenants.invitations import invite
 from tenants.models import Group, RoleAssignment, ServicePrincipal, SuperUserAppointment, VerifiedDomain
 from tenants.scim_tokens import create_token
 from tests.conftest import Device, World, make_token
-from tracking.models import Document
+from tracking.models import AccessChange, Document
+from tracking.overrides import change_access
 
 pytestmark = pytest.mark.django_db
 
 STRANGERS = ("mallory", "dave", "erin")
+# Parameters that say nothing by themselves: the same for what exists and for what does not.
+PLAIN = ("day", "number", "step")
 METHODS = ("get", "post", "put", "patch", "delete")
 # Not ours to test object by object: operators' own pages, allauth's token pages, static text for any organization.
 EXCUSED = {
@@ -62,9 +67,6 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
         Group.objects.for_tenant(world.contoso).get(),
     )
 
-    def by_route(route: str) -> Any:
-        return key.id if "keys" in route else template.id
-
     return {
         "content_id": lambda route: document.content_id,
         "template_id": lambda route: template.id,
@@ -82,9 +84,40 @@ def samples(world: World, document: Document) -> dict[str, Callable[[str], Any]]
             )[0].id
         ),
         "service_id": lambda route: service_of(world).id,
-        "pk": by_route,
+        "change_id": lambda route: changed(document, world).id,
+        "export_id": lambda route: export_of(world).id,
+        "number": lambda route: 1,
+        "pk": lambda route: key.id,
+        "key_id": lambda route: key.id,
+        "incident_id": lambda route: incident_of(world, key).id,
+        "step": lambda route: "roll",
         "day": lambda route: dt.datetime.now(dt.UTC).date(),
     }
+
+
+def export_of(world: World) -> KeyExport:
+    return KeyExport.objects.get_or_create(
+        tenant=world.contoso,
+        reason="Leaving",
+        recipient_modulus=b"m",
+        recipient_fingerprint="ab" * 32,
+        keys=["cd" * 32],
+        requested_by="carol@contoso.example",
+        requested_by_id=world.person("carol").id,
+        defaults={"expires_at": timezone.now() + dt.timedelta(days=7)},
+    )[0]
+
+
+def changed(document: Document, world: World) -> AccessChange:
+    change_access(document, {"dave@fabrikam.example": ["VIEW"]}, actor=world.person("bob"), reason="")
+    return AccessChange.objects.get()
+
+
+def incident_of(world: World, key: KeyVersion) -> KeyIncident:
+    found = KeyIncident.objects.filter(key=key).first()
+    return found or open_incident(
+        world.contoso, key, "leaked", reason="A backup is lost", actor=world.person("alice")
+    )
 
 
 def service_of(world: World) -> ServicePrincipal:
@@ -109,9 +142,9 @@ def test_strangers_find_nothing(world: World, device: Callable[[str], Device], r
         assert name in values, f"the route {route} has a parameter {name} without a sample: add one"
         value = values[name](route)
         placeholder = f"<{_converter_name(route, name)}{name}>"
-        own = own.replace(placeholder, converter.to_url(value) if name != "day" else str(value))
+        own = own.replace(placeholder, converter.to_url(value) if name not in PLAIN else str(value))
         unknown = unknown.replace(
-            placeholder, str(value) if name == "day" else converter.to_url(uuid.uuid4())
+            placeholder, str(value) if name in PLAIN else converter.to_url(uuid.uuid4())
         )
     for name in STRANGERS:
         for method in METHODS:
@@ -155,7 +188,17 @@ def _converter_name(route: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["documents/", "templates/", "people/", "groups/", "keys/", "logs/usage/", "logs/admin/"]
+    "path",
+    [
+        "documents/",
+        "templates/",
+        "people/",
+        "groups/",
+        "keys/",
+        "keys/incidents/",
+        "logs/usage/",
+        "logs/admin/",
+    ],
 )
 def test_lists_hold_only_ones_own(world: World, device: Callable[[str], Device], path: str) -> None:
     device("bob").protect_for(("mallory@fabrikam.example", ["VIEW"]), FileName="secret-plan.pdf")

@@ -6,8 +6,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from audit.models import AdminEvent
-from keys import rollover
-from keys.custody import active_key, find_key, forget_loaded, hold_active, new_software_key
+from keys import keeping, rollover
+from keys.custody import active_key, find_key, forget_loaded, hold_active
 from keys.errors import KeyNoLongerActiveError, NoActiveKeyError, RollInProgressError
 from keys.models import KeyVersion
 from keys.rollover import create_first_key, finish_due_rolls, start_roll
@@ -36,16 +36,16 @@ def test_first_key(contoso: Tenant):
 
 
 def test_first_key_made_twice_at_once(contoso: Tenant, monkeypatch: pytest.MonkeyPatch):
-    real = new_software_key
+    real = keeping.new_key
     others: list[KeyVersion] = []
 
     def slow(*args: Any, **kwargs: Any) -> KeyVersion:
         if not others:
             others.append(real(contoso.id, bits=2048, state=KeyVersion.State.ACTIVE))
-            others[0].save(force_insert=True)
+            keeping.store(others[0])
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(rollover, "new_software_key", slow)
+    monkeypatch.setattr(keeping, "new_key", slow)
     assert create_first_key(contoso) == others[0]
     assert KeyVersion.objects.for_tenant(contoso).count() == 1
 
@@ -106,16 +106,16 @@ def test_only_one_roll_at_a_time(contoso: Tenant, alice: User):
 def test_two_rolls_at_once(contoso: Tenant, alice: User, monkeypatch: pytest.MonkeyPatch):
     """Both have looked and found nothing pending; the constraint decides."""
     create_first_key(contoso)
-    real = new_software_key
+    real = keeping.new_key
     others: list[KeyVersion] = []
 
     def slow(*args: Any, **kwargs: Any) -> KeyVersion:
         if not others:
             others.append(real(contoso.id, bits=2048, state=KeyVersion.State.PENDING))
-            others[0].save(force_insert=True)
+            keeping.store(others[0])
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(rollover, "new_software_key", slow)
+    monkeypatch.setattr(keeping, "new_key", slow)
     with pytest.raises(RollInProgressError):
         start_roll(contoso, actor=alice)
     assert KeyVersion.objects.get(state="pending") == others[0]
@@ -124,11 +124,11 @@ def test_two_rolls_at_once(contoso: Tenant, alice: User, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("state", [KeyVersion.State.ACTIVE, KeyVersion.State.PENDING])
 def test_database_refuses_a_second_key_in_this_state(contoso: Tenant, state: KeyVersion.State):
-    new_software_key(contoso.id, bits=2048, state=state).save(force_insert=True)
+    keeping.new_key(contoso.id, bits=2048, state=state).save(force_insert=True)
     with pytest.raises(IntegrityError), transaction.atomic():
-        new_software_key(contoso.id, bits=2048, state=state).save(force_insert=True)
+        keeping.new_key(contoso.id, bits=2048, state=state).save(force_insert=True)
     other = Tenant.objects.create(slug="fabrikam", name="Fabrikam")
-    new_software_key(other.id, bits=2048, state=state).save(force_insert=True)
+    keeping.new_key(other.id, bits=2048, state=state).save(force_insert=True)
 
 
 def test_sizes(contoso: Tenant, alice: User):
@@ -137,7 +137,7 @@ def test_sizes(contoso: Tenant, alice: User):
         start_roll(contoso, actor=alice, bits=1024)
 
 
-@pytest.mark.parametrize("step", ["record_admin", "check_usable"])
+@pytest.mark.parametrize("step", ["record_system", "check_usable"])
 def test_switch_killed_before_its_end_and_run_again(contoso: Tenant, alice: User, step: str):
     class KilledError(BaseException):
         pass

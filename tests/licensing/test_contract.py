@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 
 from audit.models import ClientLog, UsageEvent
-from licensing.views import MAX_BODY
+from licensing.gate import MAX_BODY
 from tenants.models import Tenant
 from tests.conftest import Device, World, make_token
 
@@ -102,6 +102,8 @@ def test_service_discovery(world: World, device: Callable[[str], Device], query:
         ("", "BadInputException"),
         ("?email=nonsense", "BadInputException"),
         ("?email=x@nowhere.example", "NotSignedUpException"),
+        ("?email=x@contoso%00.example", "BadInputException"),
+        ("?" + "a&" * 1001, "BadInputException"),
         ("?service=https://rms.elsewhere.example/_wmcs/licensing", "UnrecognizedUrlException"),
         (
             "?service=http://127.0.0.1:8000/t/00000000-0000-0000-0000-000000000000/_wmcs/licensing",

@@ -4,10 +4,11 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 
 import pytest
 
-from tests.operations.running_server import Server, refusal
+from tests.operations.running_server import Server, free_port, refusal
 
 pytestmark = [
     pytest.mark.xdist_group("processes"),
@@ -33,13 +34,18 @@ def wait_until_ready(server: Server) -> None:
 
 
 def test_a_life(data_dir, surroundings):
-    server = Server(data_dir, **surroundings)
+    metrics = free_port()
+    server = Server(data_dir, RIGHTSKEEP_METRICS=f"127.0.0.1:{metrics}", **surroundings)
     try:
         assert "alice@contoso.example" in "\n".join(server.said)
         assert len(server.password) >= 10
         assert server.request("GET", "/healthz") == (200, {"status": "ok"})
         ready = {"status": "ok", "database": "ok", "broker": "ok", "keys": "ok"}
         assert server.request("GET", "/readyz") == (200, ready)
+
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=20) as answer:
+            assert b'rightskeep_ready{part="database"} 1' in answer.read()
+        assert server.request("GET", "/metrics")[0] == 404
 
         secrets = list((data_dir / "secrets").iterdir())
         assert {path.name for path in secrets} == {"secret_key", "kek", "api_pepper"}

@@ -29,6 +29,13 @@ def test_port_taken(tmp_path):
         )
 
 
+@pytest.mark.parametrize("place", ["127.0.0.1:{port}", "localhost", "127.0.0.1"])
+def test_metrics_at_an_impossible_place(tmp_path, place):
+    port = str(free_port())
+    given = {"RIGHTSKEEP_METRICS": place.format(port=port)}
+    assert "RIGHTSKEEP_METRICS" in one_sentence(refusal(tmp_path / "data", "--port", port, **given))
+
+
 def test_data_directory_is_a_file(tmp_path):
     (tmp_path / "data").write_text("in the way")
     sentence = one_sentence(refusal(tmp_path / "data", "--port", str(free_port())))

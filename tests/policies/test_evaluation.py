@@ -118,7 +118,7 @@ grants = st.lists(
 def test_rights_are_the_union_of_what_reaches(grants: list[Grant], groups: bool, member: bool) -> None:
     who = subject(groups=frozenset({GROUP}) if groups else frozenset(), is_member=member)
     expected = {right for grant in grants if reaches(grant.principal, who) for right in grant.rights}
-    held = set(rights_of(grants, who))
+    held = set(rights_of(Policy(tuple(grants), None, None), who))
     assert held == (set(ALL_RIGHTS) if "OWNER" in expected else expected)
 
 
@@ -134,7 +134,7 @@ def test_nobody_is_ever_told_more_than_no_without_rights(
 ) -> None:
     policy = Policy(tuple(grants), NOW + timedelta(hours=hours), offline)
     verdict = evaluate(policy, subject(), revoked=revoked, now=NOW, max_license_days=days)
-    has_rights = bool(rights_of(grants, subject()))
+    has_rights = bool(rights_of(Policy(tuple(grants), None, None), subject()))
     assert (verdict.outcome is Outcome.DENIED) is not has_rights
     if verdict.outcome is Outcome.GRANTED:
         assert not revoked and verdict.license_until is not None and policy.expires_at is not None

@@ -155,7 +155,7 @@ def test_pages_lead_through_all_rows_and_back(browse: Browse, make_document: Mak
     assert [row.file_name for row in first.rows] == seen[0] and first.previous == ""
 
 
-@pytest.mark.parametrize("cursor", ["x", "bm9uc2Vuc2U", "WzFd", "W10", "WyJhIiwiYiJd", "A" * 2000, "%00"])
+@pytest.mark.parametrize("cursor", ["x", "bm9uc2Vuc2U", "WzFd", "W10", "WyJhIiwiYiJd", "A" * 2000])
 def test_a_cursor_nobody_issued_is_the_first_page(
     browse: Browse, make_document: MakeDocument, cursor: str
 ) -> None:

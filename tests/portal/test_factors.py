@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from django.db import transaction
 from django.test import Client
 
 from audit.models import AdminEvent
 from tenants.factors import people_without
+from tenants.freshness import forget_facts
 from tenants.models import OutgoingMail, RoleAssignment, Tenant, User
-from tests.conftest import PASSWORD, World
+from tests.conftest import PASSWORD, World, make_token
 from tests.portal.conftest import Browse
 from tests.portal.test_fresh_sign_in import age_sign_in
 
@@ -100,7 +102,15 @@ def test_removing_the_app(browse: Browse, world: World) -> None:
     assert signed_in(client)
 
 
-def test_the_policy_leads_to_setting_up(browse: Browse, world: World) -> None:
+def commit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what waits for a commit run inside the request, as on a server: a test's transaction never commits."""
+    monkeypatch.setattr(transaction, "on_commit", lambda work, **options: work())
+
+
+def test_the_policy_leads_to_setting_up(
+    browse: Browse, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_at_once(monkeypatch)
     alice, bob = browse("alice"), browse("bob")
     assert people_without(world.contoso, Tenant.SecondFactor.ADMINS) == 1
     assert people_without(world.contoso, Tenant.SecondFactor.EVERYONE) == 3
@@ -112,7 +122,14 @@ def test_the_policy_leads_to_setting_up(browse: Browse, world: World) -> None:
     for path in ("/identity/o/device", "/identity/o/authorize?client_id=rightskeep", "/api/v1/schema/"):
         assert alice.get(path)["Location"] == "/accounts/2fa/", path
     assert "Contoso asks for a second factor" in alice.get("/accounts/2fa/").content.decode()
-    set_up_app(alice)
+    older = browse("alice")
+    secret = set_up_app(alice)
+    # A session that is older than the factor has to use it; till then it cannot even take the factor away.
+    for path in ("/people/", "/accounts/2fa/totp/deactivate/", "/accounts/password/change/"):
+        assert older.get(path)["Location"].startswith("/accounts/2fa/reauthenticate/?next="), path
+    proven = older.post("/accounts/2fa/reauthenticate/?next=/people/", {"code": code(secret)})
+    assert (proven.status_code, proven["Location"]) == (302, "/people/")
+    assert older.get("/people/").status_code == 200
     assert alice.get("/people/").status_code == 200
     alice.post("/settings/security/", {"second_factor": "everyone"})
     assert bob.get("/documents/")["Location"] == "/accounts/2fa/"
@@ -144,11 +161,15 @@ def test_support_resets_whoever_lost_theirs(browse: Browse, world: World) -> Non
     password_step(bob)
     set_up_app(bob)
     make_support(world, "carol")
+    token = make_token(world.person("bob"))
     page = browse("carol").get(f"/people/{world.person('bob').id}/reset-factors/")
-    assert "All their browsers are signed out" in page.content.decode()
+    assert "All their browsers and programs are signed out" in page.content.decode()
     assert reset(browse("carol"), world.person("bob")).status_code == 302
     assert not Authenticator.objects.exists()
     assert bob.get("/documents/").status_code == 302, "signed out"
+    forget_facts()
+    whoami = browse("").get("/api/v1/whoami/", headers={"Authorization": f"Bearer {token}"})
+    assert whoami.status_code == 401, "programs too"
     assert OutgoingMail.objects.filter(
         to="bob@contoso.example", text__contains="carol@contoso.example"
     ).exists()

@@ -132,7 +132,7 @@ def test_domains_by_api(world: World, device: Any, zone: Zone) -> None:
 
 def test_settings_are_changed_by_page_and_api(browse: Browse, world: World, device: Any) -> None:
     client = browse("alice")
-    given = {"name": "Contoso Ltd", "default_language": "de", "max_use_license_days": 7}
+    given = {"name": "Contoso Ltd", "default_language": "de", "languages": ["de"], "max_use_license_days": 7}
     assert client.post("/settings/edit/", given)["Location"] == "/settings/"
     world.contoso.refresh_from_db()
     assert (world.contoso.name, world.contoso.max_use_license_days) == ("Contoso Ltd", 7)

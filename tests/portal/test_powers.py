@@ -88,7 +88,7 @@ def test_super_users_on_pages(fresh: Browse, world: World) -> None:
     body = {"holder": "Sales", "reason": "Discovery", "until": "2999-01-01T10:00"}
     assert alice.post("/settings/super-users/appoint/", {**body, "reason": ""}).status_code == 400
     assert alice.post("/settings/super-users/appoint/", body).status_code == 302
-    assert "Waits for approval" in alice.get("/settings/super-users/").content.decode()
+    assert "Announced" in alice.get("/settings/super-users/").content.decode()
     made = SuperUserAppointment.objects.get()
     approve = f"/settings/super-users/{made.id}/approve/"
     assert "Somebody else" in alice.post(approve, follow=True).content.decode()

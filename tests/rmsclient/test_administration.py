@@ -106,8 +106,10 @@ def key(state, **times):
 
 
 def test_rolling_waits_for_the_new_key(server, rightskeep):
-    assert rightskeep("admin", "keys", "roll").code == 2
-    assert server.requests == []
+    server.routes["GET /api/v1/keys/"] = reply_json([{"id": KEY_ID, "state": "active", "documents": 412}])
+    refused = rightskeep("admin", "keys", "roll")
+    assert (refused.code, "the 412 documents" in refused.stderr) == (2, True)
+    assert [request.method for request in server.requests] == ["GET"]
     states = iter(
         [Reply(503), key("pending"), key("active", activated_at="2026-11-03T10:00:00Z")],
     )

@@ -103,7 +103,7 @@ def test_a_group_is_named_as_given_for_the_server_to_find(server, service, right
 @pytest.mark.parametrize(
     "options",
     [
-        (),
+        ("--expires", "2031-01-01"),
         ("--template", "x", "--grant", "anyone=Viewer"),
         ("--grant", "anyone"),
         ("--grant", "=Viewer"),
@@ -122,6 +122,19 @@ def test_options_that_make_no_sense(server, service, rightskeep, folder, options
     assert outcome.code == outcome.json["error"]["exit"] == 2
     assert server.sent(PUBLISH) == []
     assert "a.ptxt" not in names(folder)
+
+
+def test_without_a_policy_the_server_has_one(server, service, rightskeep, folder):
+    assert rightskeep("protect", folder / "a.txt").code == 0
+    assert not {"TemplateId", "Policy"} & set(server.sent(PUBLISH)[0].json)
+
+
+def test_a_special_policy_is_what_it_grants(server, service, rightskeep, folder):
+    assert (
+        rightskeep("protect", folder / "a.txt", "--grant", "erin@individual.example=do-not-forward").code == 0
+    )
+    rights = server.sent(PUBLISH)[0].json["Policy"]["UserRights"][0]["Rights"]
+    assert rights == ["VIEW", "EDIT", "DOCEDIT", "REPLY", "REPLYALL", "OBJMODEL"]
 
 
 def test_nothing_is_overwritten_without_force(server, service, rightskeep, folder):

@@ -8,9 +8,11 @@ from allauth.account.models import EmailAddress
 from django.test import Client
 
 from audit.models import AdminEvent
+from tenants.changes import Actor
 from tenants.directory import adopt_addresses
 from tenants.identity import Caller, person_with_address, standing_of
 from tenants.models import DirectoryEntry, RoleAssignment, User, VerifiedDomain
+from tenants.people import suspend
 from tests.conftest import World
 from tests.scim.conftest import ENTERPRISE, PATCH, USER, Directory
 
@@ -53,6 +55,12 @@ def test_somebody_who_is_here_is_taken_over_and_not_doubled(world: World, contos
     assert made["id"] == str(world.person("bob").id)
     again = contoso.call("POST", "/Users", {"schemas": [USER], "userName": "BOB@contoso.example"})
     assert (again.status_code, again.json()["scimType"]) == (409, "uniqueness")
+
+
+def test_taking_somebody_over_ends_no_suspension(world: World, contoso: Directory) -> None:
+    suspend(world.person("bob"), actor=Actor.of(world.person("alice")))
+    assert contoso.add_user("bob@contoso.example", active=True)["active"] is False
+    assert not world.person("bob").is_active
 
 
 def test_somebody_of_no_organization_joins_with_a_verified_address(world: World, contoso: Directory) -> None:

@@ -28,13 +28,33 @@ def _nothing_inside_is_allowed(settings: Any, _loopback_is_allowed: None) -> Non
         "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
         "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::127.0.0.1",
         "64:ff9b::169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001:0:0:0:0:0:5601:5601",
+        # this network, carrier-grade NAT, protocol assignments, 6to4 relays, documentation, benchmarks
+        "0.1.2.3", "100.127.255.254", "192.0.0.8", "192.88.99.1", "198.51.100.1", "203.0.113.1", "198.19.255.1",
+        # site-local, unique local, discard-only, segment routing, documentation, ORCHID, multicast of every scope
+        "fec0::1", "feff::1", "fdff::1", "100::1", "5f00::1", "3fff::1", "2001:20::1", "ff0e::1", "ff05::2",
+        # what carries an internal IPv4 address: mapped, translated, NAT64 of both kinds, 6to4, ISATAP
+        "::ffff:100.64.0.1", "::ffff:0.0.0.0", "::ffff:0:10.0.0.1", "64:ff9b::100.64.0.1", "64:ff9b::0.0.0.1",
+        "64:ff9b:1::1.1.1.1", "2002:a00:1::", "2002:6440:1::", "2002:e000:1::", "2606:4700::5efe:10.0.0.1",
+        "2606:4700::200:5efe:192.168.0.1", "4000::1", "e000::1",
     ],
 )  # fmt: skip
 def test_internal_addresses(address: str) -> None:
     assert not fetching.is_permitted(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.1.1.1",
+        "93.184.215.14",
+        "2606:4700:4700::1111",
+        "2a00:1450:4001::8a",
+        "::ffff:1.1.1.1",
+        "64:ff9b::1.1.1.1",
+        "2002:101:101::1",
+        "100.128.0.1",
+    ],
+)
 def test_public_addresses(address: str) -> None:
     assert fetching.is_permitted(ipaddress.ip_address(address))
 

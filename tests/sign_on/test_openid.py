@@ -1,15 +1,30 @@
 """OpenID Connect against a real provider in a process of its own: the way in, and everything that must not be one."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
+from django.utils import timezone
 
 from audit.models import AdminEvent
 from tenants import sso
-from tenants.models import IdentityProvider, User, VerifiedDomain
+from tenants.changes import Actor
+from tenants.groups import create_group
+from tenants.identity import Caller, standing_of
+from tenants.invitations import invite
+from tenants.models import (
+    IdentityProvider,
+    Invitation,
+    OutgoingMail,
+    SuperUserAppointment,
+    Tenant,
+    User,
+    VerifiedDomain,
+)
 from tenants.sign_on_reasons import SignOnRefusedError
+from tenants.tokens import hash_token
 from tests.conftest import PASSWORD, World
 from tests.sign_on.conftest import BACKEND, LOGIN, Browser, OpenIDProvider, SetUp, words_of
 
@@ -59,7 +74,8 @@ def test_an_account_is_made_for_the_proven_domain_only_and_where_wanted(
     assert walk(visitor, openid, world.contoso, "newcomer@contoso.example", "new-1").status_code == 302
     made = User.objects.get(email="newcomer@contoso.example")
     assert made.tenant == world.contoso and made.name == "New Comer" and not made.has_usable_password()
-    assert EmailAddress.objects.get(user=made).verified
+    assert not EmailAddress.objects.get(user=made).verified, "vouched for, not proven by a code"
+    assert made.email in standing_of(Caller.of(made), world.contoso.id).addresses
     assert AdminEvent.objects.filter(action="JoinBySignOn", target=made.email).count() == 1
     set_up(world.contoso, creates_accounts=False)
     openid.knows("new-2", email="second@contoso.example")
@@ -250,6 +266,63 @@ def test_passwords_where_the_provider_is_the_only_way_in(
         Browser().client.post(LOGIN, {"login": "dave@fabrikam.example", "password": PASSWORD}).status_code
         == 302
     )
+
+
+def test_no_way_around_the_only_way_in(
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
+) -> None:
+    """By an account made before the organization came, by an alias of another account, by an invitation."""
+    provider = set_up(world.contoso, use="enforced")
+    told = OutgoingMail.objects.filter(to="alice@contoso.example", subject__contains="single sign-on changed")
+    assert told.count() == 2, "set up, and made the only way in"
+    alone = User.objects.create_user("alone@contoso.example", PASSWORD)
+    EmailAddress.objects.create(user=alone, email=alone.email, verified=True, primary=True)
+    refused = visitor.client.post(LOGIN, {"login": alone.email, "password": PASSWORD})
+    assert "signs in with Contoso Login" in words_of(refused) and visitor.who() == ""
+    visitor.client.force_login(world.person("erin"), backend=BACKEND)
+    alias = visitor.client.post("/accounts/email/", {"action_add": "", "email": "erin@contoso.example"})
+    assert "signs in with Contoso Login" in words_of(alias)
+    invited = Invitation.objects.create(
+        tenant=world.contoso, email="new@contoso.example", token_hash=hash_token("link"), invited_by="alice",
+        expires_at=timezone.now() + timedelta(days=1),
+    )  # fmt: skip
+    browser = Browser()
+    accepted = browser.client.post("/invitation/link/", {"name": "New", "password": "a rather long one"})
+    assert "Contoso Login" in words_of(accepted) and browser.who() == ""
+    assert User.objects.get(email=invited.email).tenant == provider.tenant
+
+
+def test_joining_fills_no_group_that_needs_a_second_administrator(
+    world: World, set_up: SetUp, openid: OpenIDProvider
+) -> None:
+    set_up(world.contoso)
+    alice = Actor.of(world.person("alice"))
+    editors, readers = (create_group(world.contoso, name, actor=alice) for name in ("Editors", "All readers"))
+    invite(world.contoso, "new@contoso.example", actor=alice, groups=[editors, readers])
+    SuperUserAppointment.objects.create(
+        tenant=world.contoso, group=readers, reason="search", appointed_by="alice"
+    )
+    Tenant.objects.filter(id=world.contoso.id).update(super_users_need_approval=True)
+    openid.knows("new", email="new@contoso.example")
+    assert walk(Browser(), openid, world.contoso, "new@contoso.example", "new").status_code == 302
+    new = User.objects.get(email="new@contoso.example")
+    assert [member.group for member in new.memberships.select_related("group")] == [editors]
+    row = AdminEvent.objects.get(action="AddToGroup")
+    assert (row.target, row.after) == ("Editors", {"people": ["new@contoso.example"]})
+
+
+def test_the_provider_asks_anew_before_something_dangerous(
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser
+) -> None:
+    set_up(world.contoso)
+    openid.knows("nora", email="nora@contoso.example")
+    walk(visitor, openid, world.contoso, "nora@contoso.example", "nora")
+    page = visitor.client.get("/sign-in-again/?next=/profile/")
+    assert "Contoso Login" in words_of(page) and visitor.who() == "nora@contoso.example"
+    address = visitor.leave(world.contoso)
+    assert "prompt=login" in address
+    assert visitor.come_back(openid.sign_in(address, "nora"))["Location"] == "/profile/"
+    assert visitor.who() == "nora@contoso.example"
 
 
 def test_optional_offers_both(world: World, set_up: SetUp, visitor: Browser) -> None:

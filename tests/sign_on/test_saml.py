@@ -1,7 +1,10 @@
 """SAML 2.0 against a provider in a process of its own, honest and hostile."""
 
+import base64
+import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from allauth.socialaccount.models import SocialAccount
+from django.test import Client
 
 from tenants import sso
 from tenants.models import IdentityProvider, Tenant
@@ -113,9 +117,6 @@ def test_an_answer_stolen_from_another_session_is_worth_nothing(
     thief = Browser()
     thief.enter_address("bob@contoso.example")
     own = saml.respond(thief.leave(world.contoso), subject="t", address="bob@contoso.example")
-    import base64
-    import re
-
     own_id = re.search(r'InResponseTo="([^"]+)"', base64.b64decode(own["SAMLResponse"]).decode()).group(1)
     stolen = saml.respond(visitor.leave(world.contoso), subject="b-1", address="bob@contoso.example")
     text = base64.b64decode(stolen["SAMLResponse"]).decode()
@@ -227,8 +228,75 @@ def test_an_expired_certificate(world: World, connect: SetUp, saml: SamlProvider
 @pytest.mark.parametrize("text", ["", "AAAA", "PGE+", "not base64 at all", "x" * 300_000])
 def test_rubbish(world: World, connect: SetUp, visitor: Browser, text: str) -> None:
     connect(world.contoso)
-    answer = visitor.client.post(f"/accounts/sso/{world.contoso.id}/acs/", {"SAMLResponse": text})
-    assert answer.status_code == 403 and last_reason(world.contoso).startswith("malformed")
+    visitor.enter_address("bob@contoso.example")
+    answer = visitor.client.post(
+        f"/accounts/sso/{world.contoso.id}/acs/", {"SAMLResponse": text}, follow=True
+    )
+    assert answer.status_code == 403 and "What Contoso Login told us" in words_of(answer)
+    assert last_reason(world.contoso).startswith("malformed")
+
+
+def test_strangers_cannot_tell_which_organizations_exist(
+    world: World,
+    connect: SetUp,
+    set_up: SetUp,
+    saml: SamlProvider,
+    visitor: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One has SAML, one OpenID Connect, one id is nobody's: all answer alike, and none has us fetch anything."""
+    connect(world.contoso)
+    set_up(world.fabrikam)
+    long_ago = sso.find_provider(world.contoso)
+    assert long_ago is not None
+    read_long_ago(long_ago)
+    monkeypatch.setattr("tenants.sso.get_bytes", lambda url: pytest.fail("fetched"))
+    visitor.enter_address("bob@contoso.example")
+    saml.roll(in_secret=True)
+    claim = {"subject": "b", "address": "bob@contoso.example", "unsolicited": True}
+    signed_by_somebody = saml.respond(visitor.leave(world.contoso), **claim)["SAMLResponse"]
+
+    def answers(tenant_id: uuid.UUID) -> list[tuple[int, str, bytes]]:
+        base, client = f"/accounts/sso/{tenant_id}", Client()
+        scim = {"Authorization": "Bearer rsscim_of-somebody-else"}
+        seen = [
+            client.get(f"{base}/start/"),
+            client.get(f"{base}/callback/?code=a&state=b"),
+            client.get(f"{base}/callback/?error=a"),
+            client.post(f"{base}/acs/", {"SAMLResponse": signed_by_somebody}),
+            client.post(f"{base}/acs/"),
+            client.get(f"{base}/acs/finish/?answer=a"),
+            client.get(f"{base}/acs/finish/"),
+            client.get(f"{base}/metadata/"),
+            client.get(f"/t/{tenant_id}/scim/v2/Users", headers=scim),
+            client.get(f"/t/{tenant_id}/scim/v2/ServiceProviderConfig"),
+            client.get(f"/t/{tenant_id}/_wmcs/licensing"),
+        ]
+        return [
+            (one.status_code, one.get("Location", "").replace(str(tenant_id), ""), _without(one, tenant_id))
+            for one in seen
+        ]
+
+    nobody = answers(uuid.uuid4())
+    assert answers(world.contoso.id) == nobody
+    assert last_reason(world.contoso).startswith(("malformed", "bad_signature"))
+    assert answers(world.fabrikam.id) == nobody
+
+
+def _without(response: Any, tenant_id: uuid.UUID) -> bytes:
+    """The page without what differs from one request, and from one second, to the next."""
+    content: bytes = response.content.replace(str(tenant_id).encode(), b"")
+    return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"|validUntil="[^"]+"', b"", content)
+
+
+def test_metadata_are_read_again_when_all_certificates_have_expired(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    provider = connect(world.contoso)
+    for certificate in provider.settings["certificates"]:
+        certificate["not_after"] = "2026-01-02T00:00:00+00:00"
+    read_long_ago(provider)
+    assert walk(visitor, saml, world.contoso, subject="b", address="bob@contoso.example").status_code == 302
 
 
 def test_xml_with_entities_is_not_read(

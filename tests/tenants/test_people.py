@@ -81,6 +81,7 @@ def test_an_address_that_is_only_stated_counts_for_nothing(world: World, alice: 
     bob = world.person("bob")
     people.add_address(bob, "robert@contoso.example", actor=alice)
     people.make_main(bob, "robert@contoso.example", actor=alice)
+    assert "robert@contoso.example" in OutgoingMail.objects.get(to="bob@contoso.example").text
     assert world.person("robert").id == bob.id
     with pytest.raises(ChangeRefusedError, match="main address stays"):
         people.remove_address(bob, "robert@contoso.example", actor=alice)
@@ -162,6 +163,12 @@ def test_people_are_found_by_parts_and_filters(world: World, alice: Actor) -> No
 
     assert found() == ["alice", "bob", "carol"]
     assert found(text="MILL") == ["bob"] and found(text="press") == ["carol"] and found(text="%") == []
+    people.change_person(world.person("alice"), name="O'Neil \\ 100%_{0} %s", actor=alice)
+    for text in ("o'neil", "\\ 1", "0%_{", "%s", "{0}"):
+        assert found(text=text) == ["alice"], text
+    for text in ("'; --", "o''neil", "\x00''", "n%l", "\\'", "$$", "%(a)s"):
+        assert found(text=text) == [], text
+    people.change_person(world.person("alice"), name="Alice", actor=alice)
     assert found(licensed="yes") == ["bob"] and found(role="global_admin") == ["alice"]
     assert found(group_id=sales.id) == ["carol"] and found(directory="yes") == []
     people.suspend(world.person("carol"), actor=alice)

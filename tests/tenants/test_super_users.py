@@ -11,11 +11,29 @@ from django.test import Client
 from django.utils import timezone
 
 from administration.devices import create_service
+from administration.services import rotate_secret
 from audit.models import AdminEvent, UsageEvent
 from tenants.changes import Actor, ChangeRefusedError
 from tenants.freshness import forget_facts
-from tenants.models import Group, OutgoingMail, RoleAssignment, ServicePrincipal, SuperUserAppointment
-from tenants.super_users import appoint, approve, end, set_approval, set_feature, tell_of_uses
+from tenants.groups import add_people
+from tenants.models import (
+    Group,
+    OutgoingMail,
+    RoleAssignment,
+    ServicePrincipal,
+    SuperUserAppointment,
+    Tenant,
+)
+from tenants.second_person import WAITING
+from tenants.super_users import (
+    appoint,
+    approve,
+    end,
+    set_approval,
+    set_feature,
+    state_of,
+    tell_of_uses,
+)
 from tests.conftest import Device, World
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +110,21 @@ def test_a_service_reads_everything(world: World, alice: Actor, license: str) ->
     )
 
 
+def test_a_new_secret_carries_no_power_that_two_gave(world: World, alice: Actor) -> None:
+    set_feature(world.contoso, enabled=True, actor=alice)
+    create_service(world.contoso, "Indexer", {"licensing"}, actor="operator")
+    service = ServicePrincipal.objects.for_tenant(world.contoso).get()
+    appoint(world.contoso, actor=alice, reason="Search index", service=service)
+    rotate_secret(service, actor=alice)
+    assert (
+        SuperUserAppointment.objects.exists()
+    )  # one administrator is enough here, so nothing is gained by it
+    set_approval(world.contoso, needed=True, actor=alice)
+    rotate_secret(ServicePrincipal.objects.get(), actor=alice)
+    assert not SuperUserAppointment.objects.exists()
+    assert AdminEvent.objects.filter(tenant_id=world.contoso.id, action="RemoveSuperUser").count() == 1
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
@@ -120,7 +153,7 @@ def test_the_second_admin_is_another_and_no_new_one(
     set_feature(world.contoso, enabled=True, actor=alice)
     set_approval(world.contoso, needed=True, actor=alice)
     made = appoint(world.contoso, actor=alice, reason="Audit", user=world.person("carol"))
-    assert made.since is None and status(device("carol"), license) == "AccessDenied"
+    assert state_of(made) == "announced" and status(device("carol"), license) == "AccessDenied"
 
     def refusal(name: str) -> str:
         with pytest.raises(ChangeRefusedError) as refused:
@@ -139,6 +172,46 @@ def test_the_second_admin_is_another_and_no_new_one(
     event = AdminEvent.objects.get(action="ApproveSuperUser")
     assert (event.actor, event.target) == ("bob@contoso.example", "carol@contoso.example")
     assert "Audit" in OutgoingMail.objects.filter(to="bob@contoso.example").order_by("created_at").last().text
+
+
+def test_whoever_is_alone_waits_a_day(world: World, device: MakeDevice, alice: Actor, license: str) -> None:
+    """Announced to all and to be ended by each; giving the second admin up takes as long, so it is no way around."""
+    contoso, carol = world.contoso, world.person("carol")
+    set_feature(contoso, enabled=True, actor=alice)
+    set_approval(contoso, needed=True, actor=alice)
+    set_approval(contoso, needed=False, actor=alice)
+    assert contoso.needs_approval and contoso.approval_ends_at is not None
+    made = appoint(contoso, actor=alice, reason="Audit", user=carol)
+    assert made.since is not None and made.since > timezone.now() + WAITING - timedelta(minutes=1)
+    assert "until then" in OutgoingMail.objects.order_by("created_at").last().text.lower()
+    assert status(device("carol"), license) == "AccessDenied"
+    sales = Group.objects.for_tenant(contoso).get()
+    for until, code in ((timezone.now() + timedelta(hours=23), "bad_until"), (None, "already_appointed")):
+        with pytest.raises(ChangeRefusedError) as refused:
+            appoint(
+                contoso,
+                actor=alice,
+                reason="x",
+                until=until,
+                **{"user": carol} if until is None else {"group": sales},
+            )
+        assert refused.value.code == code
+    SuperUserAppointment.objects.filter(id=made.id).update(since=timezone.now())
+    assert status(device("carol"), license) == "AccessGranted"
+    Tenant.objects.filter(id=contoso.id).update(approval_ends_at=timezone.now())
+    contoso.refresh_from_db()
+    assert not contoso.needs_approval
+    assert state_of(appoint(contoso, actor=alice, reason="Audit", user=world.person("bob"))) == "acts"
+    set_approval(contoso, needed=True, actor=alice)
+    assert contoso.needs_approval and contoso.approval_ends_at is None
+    # An old admin beside makes it a matter of two again; and nobody slips in by way of an appointed group.
+    RoleAssignment.objects.create(
+        tenant=contoso, user=carol, role="global_admin", since=timezone.now() - 2 * WAITING
+    )
+    assert state_of(appoint(contoso, actor=alice, reason="Search", group=sales)) == "waits"
+    with pytest.raises(ChangeRefusedError) as refused:
+        add_people(sales, [world.person("alice")], actor=alice)
+    assert refused.value.code == "needs_approval"
 
 
 def test_every_use_is_told_once(world: World, device: MakeDevice, alice: Actor, license: str) -> None:

@@ -7,8 +7,8 @@ from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 
 from keys import custody
+from licensing.gate import read_body
 from licensing.serializers import parse_json
-from licensing.views import read_body
 from licensing.wire import decode_license, guid, key_object
 from rms.xrml import open_license, parse_license
 

@@ -1,0 +1,1 @@
+"""Templates as files: out of one organization, into another."""

@@ -1,0 +1,155 @@
+"""Getting off an old key without touching a single file: what the register keeps of each license is sealed to the active key.
+
+Afterwards every copy of these documents opens through the register: the license is verified by the old key's public half,
+and the old private key is needed for them no more. Asked for by an administrator, carried out by a job that may be killed.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection
+from time import monotonic
+from typing import Final, cast
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count, F
+from django.utils import timezone
+
+from audit.recording import SYSTEM_ACTOR, record_admin
+from keys.custody import KeyHandle, active_key, find_key, hold_active
+from keys.errors import KeyCustodyError
+from keys.models import KeyVersion
+from rms.errors import SealError
+from rms.xrml import DigestName, PublishingLicense, sealed_session
+from tenants.models import Tenant, User
+from tracking.models import Document, Resealing, SealedCopy
+
+log = logging.getLogger(__name__)
+# One batch takes some 60 ms of RSA with keys in software; it is written in one transaction.
+BATCH: Final = 200
+
+
+class ResealingError(KeyCustodyError):
+    """A key that cannot be got off as asked; the text says why."""
+
+    code = "no_resealing"
+
+
+def keep_copy(document: Document, license: PublishingLicense) -> None:
+    """Keep what it takes to seal a new document's license to another key later; in the transaction that registers it."""
+    sealed = sealed_session(license)
+    SealedCopy.objects.create(
+        document=document, key_id=document.key_id, body_digest=sealed.body_digest, block=sealed.block
+    )
+
+
+def hanging_on(keys: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """For each key, how many registered documents need its private half: those of which nothing is kept count, too."""
+    kept = SealedCopy.objects.filter(key_id__in=keys).values_list("key_id").annotate(Count("document_id"))
+    others = Document.objects.filter(key_id__in=keys, sealed_copy=None).values_list("key_id")
+    counts = dict.fromkeys(keys, 0) | dict(kept)
+    for key_id, documents in others.annotate(Count("id")):
+        counts[key_id] += documents
+    return counts
+
+
+def resealing_of(tenant: Tenant, key: KeyVersion) -> Resealing | None:
+    """How far getting off a key has come; None when nobody has asked."""
+    return Resealing.objects.for_tenant(tenant).filter(key=key).first()
+
+
+def request_resealing(tenant: Tenant, key: KeyVersion, *, actor: User) -> Resealing:
+    """Have everything that hangs on an archived key sealed to the active one. What was asked for already goes on.
+
+    Raises `ResealingError` for a key that is not archived.
+    """
+    if key.state != KeyVersion.State.ARCHIVED:
+        raise ResealingError(
+            "Only an archived key can be got off: roll an active one first, enable a disabled one."
+        )
+    try:
+        with transaction.atomic():
+            made = Resealing.objects.create(tenant=tenant, key=key, requested_by=actor.email)
+            record_admin(
+                tenant_id=tenant.id,
+                actor=actor.email,
+                actor_id=actor.id,
+                action="ResealDocuments",
+                target=key.fingerprint,
+                target_id=key.id,
+                after={"documents": hanging_on([key.id])[key.id]},
+            )
+    except IntegrityError:
+        return Resealing.objects.for_tenant(tenant).get(key=key)
+    return made
+
+
+def continue_resealings(*, seconds: float = 50.0) -> int:
+    """Go on with everything that was asked for and is not done. Returns how many documents were sealed anew.
+
+    May run in several workers at once and be killed at any point: a batch counts once, in one transaction.
+    """
+    deadline, done = monotonic() + seconds, 0
+    for resealing in (
+        Resealing.objects.filter(finished_at=None).select_related("key").order_by("requested_at")
+    ):
+        try:
+            while monotonic() < deadline and (sealed := _reseal_batch(resealing)) is not None:
+                done += sealed
+        except KeyCustodyError as error:
+            # The old key, or the active one, cannot be used now, or was rolled in between. The next run tries again.
+            log.warning("Sealing anew is put off: %s", error)
+    return done
+
+
+def _reseal_batch(resealing: Resealing) -> int | None:
+    """Seal up to `BATCH` copies anew. Returns how many this worker has, None when there is nothing left to do."""
+    copies = list(
+        SealedCopy.objects.filter(key_id=resealing.key_id, unreadable=False).order_by("document_id")[:BATCH]
+    )
+    if not copies:
+        _finish(resealing)
+        return None
+    old, new = find_key(resealing.key.fingerprint), active_key(resealing.tenant_id)
+    assert old is not None  # its record is there
+    blocks = {copy.document_id: _seal_anew(copy, old, new) for copy in copies}
+    with transaction.atomic():
+        hold_active(new)
+        held = SealedCopy.objects.select_for_update().filter(document_id__in=blocks, key_id=old.id)
+        present = list(held.order_by("document_id"))
+        for copy in present:
+            block = blocks[copy.document_id]
+            copy.unreadable = block is None
+            if block is not None:
+                copy.block, copy.key_id = block, new.id
+        SealedCopy.objects.bulk_update(present, ["block", "key", "unreadable"])
+        sealed = sum(not copy.unreadable for copy in present)
+        Resealing.objects.filter(id=resealing.id).update(documents=F("documents") + sealed)
+    return sealed
+
+
+def _seal_anew(copy: SealedCopy, old: KeyHandle, new: KeyHandle) -> bytes | None:
+    """The session key, sealed to the new key; None when the copy is not what it was when it was kept."""
+    try:
+        return new.public_key.encrypt_oaep(old.decrypt(bytes(copy.block)), cast(DigestName, new.oaep_hash))
+    except SealError:
+        log.error("The kept copy of document %s cannot be read.", copy.document_id)
+        return None
+
+
+def _finish(resealing: Resealing) -> None:
+    with transaction.atomic():
+        if not Resealing.objects.filter(id=resealing.id, finished_at=None).update(finished_at=timezone.now()):
+            return
+        resealing.refresh_from_db(fields=["documents"])
+        record_admin(
+            tenant_id=resealing.tenant_id,
+            actor=SYSTEM_ACTOR,
+            actor_id=None,
+            action="DocumentsResealed",
+            target=resealing.key.fingerprint,
+            target_id=resealing.key_id,
+            after={
+                "documents": resealing.documents,
+                "left": hanging_on([resealing.key_id])[resealing.key_id],
+            },
+        )
