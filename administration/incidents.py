@@ -28,7 +28,7 @@ from tenants.changes import ChangeRefusedError
 from tenants.models import User
 from tracking.disabling import destruction_of
 from tracking.models import Document, DocumentQuerySet
-from tracking.resealing import hanging_on, request_resealing, resealing_of
+from tracking.resealing import hanging_on, may_be_got_off, request_resealing, resealing_of
 from tracking.revocation import revoke
 
 TODO: Final = "todo"
@@ -157,9 +157,9 @@ def _reseal_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
         if asked.finished_at is not None:
             return Step(steps.RESEAL, DONE, asked.finished_at, asked.requested_by, facts)
         return Step(steps.RESEAL, UNDER_WAY, asked.requested_at, asked.requested_by, facts)
-    if key.state == _State.ARCHIVED:
+    if may_be_got_off(key):
         return Step(steps.RESEAL, TODO if left["left"] else DONE, facts=left)
-    waits = key.state == _State.ACTIVE or left["left"]  # for the roll, or for the key to be enabled again
+    waits = key.state == _State.ACTIVE or left["left"]  # for the roll, or for the key to be brought again
     return Step(steps.RESEAL, WAITING if waits else DONE, facts=left)
 
 

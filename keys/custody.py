@@ -144,6 +144,33 @@ def active_key(tenant_id: uuid.UUID) -> KeyHandle:
     return handle
 
 
+def key_to_get_off(key_id: uuid.UUID) -> KeyHandle:
+    """The private half of a key that is not the active one, for sealing anew what hangs on it, and for nothing else.
+
+    A disabled key is found too, and not remembered: whoever opens documents goes on being refused (`find_key`), and the
+    private half is gone from this process with the handle. Raises `KeyHeldError`, `KeyDestroyedError`, `KeyUnavailableError`.
+    """
+    record = _records().get(id=key_id)
+    if record.state == KeyVersion.State.DISABLED:
+        return _describe(record, keeping.load(record), remembered=False)
+    if record.state == KeyVersion.State.DESTROYED:
+        raise KeyDestroyedError("This key was destroyed.")
+    handle = _handle(record)
+    if handle.is_held:
+        raise KeyHeldError(_HELD)
+    return handle
+
+
+def keep_from_going(handle: KeyHandle) -> None:
+    """Within a transaction: make sure a key is still there, and is not destroyed or held before the commit.
+
+    Raises `KeyUnavailableError` when that was quicker.
+    """
+    there = KeyVersion.objects.select_for_update().filter(id=handle.id, held_at=None)
+    if not list(there.exclude(state=KeyVersion.State.DESTROYED).values_list("id")):
+        raise KeyUnavailableError("This key was taken away in between.")
+
+
 def hold_active(handle: KeyHandle) -> None:
     """Within a transaction: make sure the key that just sealed is still the active one, and keep it so until commit.
 

@@ -27,7 +27,7 @@ from tenants.membership import MANAGE_KEYS, READ_KEYS, may
 from tenants.models import Tenant
 from tracking.disabling import destruction_of, unregistered_on
 from tracking.models import Document
-from tracking.resealing import ResealingError, hanging_on, request_resealing, resealing_of
+from tracking.resealing import ResealingError, hanging_on, may_be_got_off, request_resealing, resealing_of
 
 STATE_TONES = {
     "active": "good",
@@ -93,7 +93,7 @@ def key_detail(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
         "unregistered": unregistered_on(key).count(),
         "destruction": destruction_of(key),
         "may_change": may(request.user, MANAGE_KEYS),
-        "may_reseal": key.state == KeyVersion.State.ARCHIVED and may(request.user, MANAGE_KEYS),
+        "may_reseal": may_be_got_off(key) and may(request.user, MANAGE_KEYS),
         **_chart(uses_of(request.tenant, [key.id])[key.id]),
     }
     return render(request, "portal/key.html", context)
@@ -185,8 +185,8 @@ def reseal(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             request_resealing(request.tenant, key, actor=request.user)
-        except ResealingError:
-            messages.error(request, _("Only an archived key can be got off. Roll the key first."))
+        except ResealingError as error:
+            messages.error(request, str(error))
         else:
             messages.success(request, _("The documents are being sealed to the active key."))
         return redirect("key", key.id)
@@ -201,6 +201,10 @@ def reseal(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
         )
         % {"n": documents},
         more=_(
+            "This key is disabled and stays so: devices and browsers are refused, and only the server uses it, for this. What is sealed to the active key opens again, to whom it is granted."
+        )
+        if key.state == KeyVersion.State.DISABLED
+        else _(
             "Afterwards they need this private key no more. A key that you brought or hold then no longer decides over them."
         ),
         button=_("Seal to the active key"),

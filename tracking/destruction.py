@@ -232,7 +232,7 @@ def _not_covered(key: KeyVersion) -> list[str]:
     return [
         "Backups that were made before, of the database or of the security module, for whoever can also unseal them.",
         *(["Space in the database's files, logs and replicas that was freed and not yet written again."] if software else []),
-        *(["The memory of server processes that used the key before it was disabled, until they end."] if software else []),
+        *(["The memory of server processes that used the key, until they end."] if software else []),
         *(["The key that the organization brought, wherever the organization still keeps it."] if brought else []),
         "Copies of the key that were handed to the organization by a key export.",
         "Use licenses and content that readers obtained before.",

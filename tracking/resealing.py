@@ -2,6 +2,7 @@
 
 Afterwards every copy of these documents opens through the register: the license is verified by the old key's public half,
 and the old private key is needed for them no more. Asked for by an administrator, carried out by a job that may be killed.
+A disabled key opens for nobody meanwhile: only this job uses it (docs/adr/0093).
 """
 
 import logging
@@ -13,9 +14,10 @@ from typing import Final, cast
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from audit.recording import SYSTEM_ACTOR, record_admin
-from keys.custody import KeyHandle, active_key, find_key, hold_active
+from keys.custody import KeyHandle, active_key, hold_active, keep_from_going, key_to_get_off
 from keys.errors import KeyCustodyError
 from keys.models import KeyVersion
 from rms.errors import SealError
@@ -57,14 +59,25 @@ def resealing_of(tenant: Tenant, key: KeyVersion) -> Resealing | None:
     return Resealing.objects.for_tenant(tenant).filter(key=key).first()
 
 
-def request_resealing(tenant: Tenant, key: KeyVersion, *, actor: User) -> Resealing:
-    """Have everything that hangs on an archived key sealed to the active one. What was asked for already goes on.
+def may_be_got_off(key: KeyVersion) -> bool:
+    """Whether `request_resealing` would do it."""
+    return key.state in (KeyVersion.State.ARCHIVED, KeyVersion.State.DISABLED) and key.held_at is None
 
-    Raises `ResealingError` for a key that is not archived.
+
+def request_resealing(tenant: Tenant, key: KeyVersion, *, actor: User) -> Resealing:
+    """Have everything that hangs on an archived or disabled key sealed to the active one. What was asked for goes on.
+
+    Raises `ResealingError` for a key that `may_be_got_off` refuses.
     """
-    if key.state != KeyVersion.State.ARCHIVED:
+    if key.state == KeyVersion.State.ACTIVE:
         raise ResealingError(
-            "Only an archived key can be got off: roll an active one first, enable a disabled one."
+            _("This is the active key. Roll it first: then its documents can be sealed to the new one.")
+        )
+    if key.held_at is not None:
+        raise ResealingError(_("You hold this key. Restore it first: its private half is needed once more."))
+    if not may_be_got_off(key):
+        raise ResealingError(
+            _("The private half of this key is not there, so nothing can be sealed to another key.")
         )
     try:
         with transaction.atomic():
@@ -109,11 +122,11 @@ def _reseal_batch(resealing: Resealing) -> int | None:
     if not copies:
         _finish(resealing)
         return None
-    old, new = find_key(resealing.key.fingerprint), active_key(resealing.tenant_id)
-    assert old is not None  # its record is there
+    old, new = key_to_get_off(resealing.key_id), active_key(resealing.tenant_id)
     blocks = {copy.document_id: _seal_anew(copy, old, new) for copy in copies}
     with transaction.atomic():
         hold_active(new)
+        keep_from_going(old)
         held = SealedCopy.objects.select_for_update().filter(document_id__in=blocks, key_id=old.id)
         present = list(held.order_by("document_id"))
         for copy in present:

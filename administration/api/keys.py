@@ -204,7 +204,8 @@ class ResealView(ApiView):
 
     @extend_schema(request=None, responses={202: ResealingSerializer})
     def post(self, request: Request, key_id: uuid.UUID) -> Response:
-        """Have everything registered that opens by an archived key sealed to the active one. No file is touched."""
+        """Have everything registered that opens by an archived or disabled key sealed to the active one. No file is touched,
+        and a disabled key goes on opening nothing."""
         tenant = organization(request)
         key = KeyVersion.objects.for_tenant(tenant).filter(id=key_id).first()
         if key is None:

@@ -33,9 +33,9 @@ def register(group: CommandGroup) -> CommandGroup:
     reseal = keys.add(
         "reseal",
         reseal_documents,
-        "have what hangs on an archived key sealed to the active one",
-        "Has the registered documents of an archived key sealed to the active one, without touching a file. Afterwards they "
-        "need the old private key no more.",
+        "have what hangs on an archived or disabled key sealed to the active one",
+        "Has the registered documents of an archived or disabled key sealed to the active one, without touching a file. "
+        "Afterwards they need the old private key no more. A disabled key stays disabled.",
     )
     reseal.add_argument("key", metavar="ID|FINGERPRINT", help="the beginning of a fingerprint is enough")
     reseal.add_argument("--yes", action="store_true", help="do not ask")

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from audit.models import AdminEvent, UsageEvent
-from keys.custody import forget_loaded, hold_active
-from keys.errors import KeyNoLongerActiveError
+from keys.custody import find_key, forget_loaded, hold_active
+from keys.errors import KeyDisabledError, KeyNoLongerActiveError
 from keys.models import KeyVersion, WrappingKey
 from keys.rollover import finish_due_rolls, start_roll
 from rms.xrml import parse_license
@@ -18,6 +19,7 @@ from tenants.models import Tenant
 from tests.conftest import Device, World, license_bytes
 from tests.keys.aging import let_announcements_pass
 from tracking import resealing
+from tracking.disabling import disable_key
 from tracking.models import Document, Resealing, SealedCopy
 from tracking.resealing import ResealingError, continue_resealings, hanging_on, request_resealing
 
@@ -170,12 +172,57 @@ def test_a_damaged_copy_does_not_hold_up_the_others(world: World, device: Callab
     assert AdminEvent.objects.get(action="DocumentsResealed").after == {"documents": 1, "left": 1}
 
 
+def test_a_disabled_key_is_got_off_while_devices_are_refused(world: World, device: Callable[[str], Device]):
+    bob, dave, alice = device("bob"), device("dave"), world.person("alice")
+    kept, lost = bob.protect_for(VIEW), bob.protect_for(VIEW)
+    lost_id = parse_license(license_bytes(lost)).content_id
+    SealedCopy.objects.filter(document__content_id=lost_id).delete()  # nothing was kept of it
+    old = roll(world)
+    disable_key(world.contoso, old, actor=alice)
+    forget_facts()
+    assert dave.open(kept["SerializedPublishingLicense"])["AccessStatus"] == "AccessDenied"
+    assert UsageEvent.objects.latest("id").result == "KeyDisabled"
+    request_resealing(world.contoso, KeyVersion.objects.get(id=old.id), actor=alice)
+    with pytest.raises(KeyDisabledError):
+        found = find_key(old.fingerprint)
+        assert found is not None and not found.is_usable
+        found.decrypt(b"x" * 256)
+    assert (continue_resealings(), hanging_on([old.id])) == (1, {old.id: 1})
+    forget_facts()
+    assert dave.open(kept["SerializedPublishingLicense"])["Key"] == kept["Key"]
+    assert dave.open(lost["SerializedPublishingLicense"])["AccessStatus"] == "AccessDenied"
+    assert KeyVersion.objects.get(id=old.id).state == "disabled"
+
+
+@pytest.mark.parametrize("gone", [{"held_at": timezone.now()}, {"state": "destroyed"}])
+def test_a_key_that_goes_in_between_takes_nothing_along(
+    world: World, device: Callable[[str], Device], monkeypatch: pytest.MonkeyPatch, gone: dict[str, Any]
+):
+    """Held or destroyed between unsealing and writing: what it closed for the certificate stays closed."""
+    device("bob").protect_for(VIEW)
+    old = roll(world)
+    request_resealing(world.contoso, old, actor=world.person("alice"))
+
+    def goes(handle: Any) -> None:
+        KeyVersion.objects.filter(id=old.id).update(**gone)
+        hold_active(handle)
+
+    monkeypatch.setattr(resealing, "hold_active", goes)
+    assert (continue_resealings(), hanging_on([old.id])) == (0, {old.id: 1})
+
+
 def test_asking(world: World, device: Callable[[str], Device]):
     active = KeyVersion.objects.for_tenant(world.contoso).get()
     alice = world.person("alice")
-    with pytest.raises(ResealingError):
+    with pytest.raises(ResealingError, match="Roll it first"):
         request_resealing(world.contoso, active, actor=alice)
     old = roll(world)
+    for change, said in (({"held_at": timezone.now()}, "hold"), ({"state": "destroyed"}, "not there")):
+        gone = KeyVersion.objects.get(id=old.id)
+        for name, value in change.items():
+            setattr(gone, name, value)
+        with pytest.raises(ResealingError, match=said):
+            request_resealing(world.contoso, gone, actor=alice)
     first = request_resealing(world.contoso, old, actor=alice)
     with transaction.atomic():
         assert request_resealing(world.contoso, old, actor=alice) == first

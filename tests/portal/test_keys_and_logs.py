@@ -60,7 +60,7 @@ def test_getting_off_a_key(browse: Browse, world: World, device: Any) -> None:
     key = KeyVersion.objects.for_tenant(world.contoso).get()
     client = browse("alice")
     client.post(f"/keys/{key.id}/reseal/")
-    assert "Roll the key first" in client.get(f"/keys/{key.id}/").content.decode()
+    assert "Roll it first" in client.get(f"/keys/{key.id}/").content.decode()
     KeyVersion.objects.update(state="archived")
     assert "Get off this key" in client.get(f"/keys/{key.id}/").content.decode()
     assert "1 registered document is sealed" in client.get(f"/keys/{key.id}/reseal/").content.decode()
