@@ -15,6 +15,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from administration import incident_end
 from administration.lockout import end_access, held_access
 from audit.models import AdminEvent, AppendOnlyQuerySet, UsageEvent
 from keys import incidents as steps
@@ -26,7 +27,7 @@ from keys.schedule import policy_row, read_policy
 from tenants import membership
 from tenants.changes import ChangeRefusedError
 from tenants.models import User
-from tracking.disabling import destruction_of
+from tracking.disabling import destruction_of, losses_of
 from tracking.models import Document, DocumentQuerySet
 from tracking.resealing import hanging_on, may_be_got_off, request_resealing, resealing_of
 from tracking.revocation import revoke
@@ -49,23 +50,30 @@ _State = KeyVersion.State
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is chosen for a step: the size of the new key, or the documents to be revoked."""
+    """What is chosen for a step: the size of the new key, the documents to be revoked, or how the old key ends."""
 
     bits: int | None = None
     content_ids: tuple[uuid.UUID, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    move: str = ""
+    reason: str = ""
+    grace_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far one step is: `at` when and `by` whom it was begun or done, as far as known, with its numbers."""
+    """How far one step is: `at` when and `by` whom it was begun or done, as far as known, with its numbers.
+
+    `move` is what taking it does now, where that depends (`administration.incident_end`).
+    """
 
     name: str
     state: str
     at: datetime | None = None
     by: str = ""
     facts: dict[str, int] = field(default_factory=dict)
+    move: str = ""
 
     @property
     def power(self) -> str:
@@ -172,7 +180,7 @@ def _hold_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
 
 def _destroy_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
     key = incident.key
-    left = {"left": hanging_on([key.id])[key.id]}
+    left, move = {"left": hanging_on([key.id])[key.id]}, incident_end.next_move(key)
     asked = destruction_of(key)
     if asked is not None:
         done = key.state == _State.DESTROYED
@@ -182,10 +190,13 @@ def _destroy_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
             asked.started_at or asked.asked_at,
             asked.asked_by,
             left,
+            move,
         )
     if key.state == _State.DISABLED:
-        return Step(steps.DESTROY, UNDER_WAY, key.disabled_at, _logged(incident, "DisableKey", key.id), left)
-    return Step(steps.DESTROY, WAITING if key.state == _State.ACTIVE or left["left"] else TODO, facts=left)
+        by = _logged(incident, "DisableKey", key.id)
+        return Step(steps.DESTROY, UNDER_WAY, key.disabled_at, by, left, move)
+    waits = key.state == _State.ACTIVE or left["left"]
+    return Step(steps.DESTROY, WAITING if waits else TODO, facts=left, move=move)
 
 
 def _revoke_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
@@ -270,6 +281,11 @@ def _left_numbers(incident: KeyIncident, actor: User, choice: Choice) -> dict[st
     return {"left": hanging_on([incident.key_id])[incident.key_id]}
 
 
+def _loss_numbers(incident: KeyIncident, actor: User, choice: Choice) -> dict[str, int]:
+    losses = losses_of(incident.tenant, incident.key)
+    return {"left": losses.documents, "issuers": losses.issuers, "unregistered": losses.unregistered}
+
+
 def _tell_numbers(incident: KeyIncident, actor: User, choice: Choice) -> dict[str, int]:
     people = User.objects.for_tenant(incident.tenant).filter(is_active=True).count()
     return {"people": people, **_on_key(incident, actor, choice)}
@@ -283,7 +299,7 @@ _NUMBERS: Final[dict[str, Numbers]] = {
     steps.READ_LOG: _use_numbers,
     steps.REVOKE: _revoke_numbers,
     steps.RESEAL: _left_numbers,
-    steps.DESTROY: _left_numbers,
+    steps.DESTROY: _loss_numbers,
     steps.TELL: _tell_numbers,
 }
 
@@ -300,8 +316,8 @@ def _revoke(incident: KeyIncident, actor: User, choice: Choice) -> None:
 
 
 def _destroy(incident: KeyIncident, actor: User, choice: Choice) -> None:
-    raise ChangeRefusedError(
-        "own_page", _("The end of a key has its own page, with its own approval: the page of the key.")
+    incident_end.make_move(
+        incident, actor=actor, move=choice.move, reason=choice.reason, grace_days=choice.grace_days
     )
 
 

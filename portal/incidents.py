@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from administration.incident_end import can_cancel, why_not
 from administration.incident_report import message_of, written
 from administration.incidents import (
     DONE,
@@ -31,9 +32,11 @@ from keys.errors import KeyCustodyError
 from keys.incidents import PLAYBOOK, TITLES, incidents_of, open_incident
 from keys.models import KeyIncident
 from portal.access import MemberRequest, fresh_sign_in, member_page
-from portal.forms.incidents import OpenForm, RevokeForm, SizeForm, StepForm
+from portal.forms.incidents import EndForm, OpenForm, RevokeForm, SizeForm, StepForm
+from portal.key_ends import ENDS, closed_by
 from tenants.changes import ChangeRefusedError
 from tenants.membership import MANAGE_KEYS, READ_KEYS, may
+from tracking.disabling import destruction_of
 
 STATES: Final[dict[str, tuple[Promise, str]]] = {
     TODO: (gettext_lazy("To do"), "warn"),
@@ -54,6 +57,8 @@ NUMBERS: Final[dict[str, Promise]] = {
     "refused": gettext_lazy("Of these refused"),
     "people": gettext_lazy("People"),
     "addresses": gettext_lazy("Network addresses"),
+    "issuers": gettext_lazy("People who protected them"),
+    "unregistered": gettext_lazy("Seen, in no register"),
 }
 EFFECTS: Final[dict[str, Promise]] = {
     steps.ROLL: gettext_lazy(
@@ -75,7 +80,7 @@ EFFECTS: Final[dict[str, Promise]] = {
         "Registered documents need the old private key no more. No file is touched, and every copy goes on opening."
     ),
     steps.DESTROY: gettext_lazy(
-        "Once no document needs the old key, it can go. That has its own page and its own approval: the page of the key. As long as documents need it, seal them to the active key first."
+        "The old key is disabled, somebody asks for its destruction, another person approves it, and when the days of grace are over it is gone. As long as documents need it, seal them to the active key first."
     ),
     steps.TELL: gettext_lazy("Send this text to the people concerned, then say that you have."),
 }
@@ -88,7 +93,7 @@ BUTTONS: Final[dict[str, Promise]] = {
     steps.RESEAL: gettext_lazy("Seal to the active key"),
     steps.TELL: gettext_lazy("I have told them"),
 }
-_DANGEROUS: Final = (steps.END_ACCESS, steps.HOLD, steps.REVOKE)
+_DANGEROUS: Final = (steps.END_ACCESS, steps.HOLD, steps.REVOKE, steps.DESTROY)
 
 
 @require_safe
@@ -148,7 +153,7 @@ def step_page(request: MemberRequest, incident_id: uuid.UUID, step: str) -> Http
         raise Http404
     if found.closed_at is not None:
         return redirect("key_incident", found.id)
-    form = _form(request, found, step)
+    form = _form(request, found, state)
     if request.method == "POST":
         if not may(request.user, state.power):
             raise PermissionDenied
@@ -165,9 +170,9 @@ def step_page(request: MemberRequest, incident_id: uuid.UUID, step: str) -> Http
         "allowed": may(request.user, state.power),
         "danger": step in _DANGEROUS and not found.drill,
         "button": _("Note what it would do") if found.drill else BUTTONS.get(step),
-        "offers_button": found.drill
-        or (step != steps.DESTROY and (state.state == TODO or step not in _ONCE)),
+        "offers_button": found.drill or state.state == TODO or step not in _ONCE,
         **_preview(request, found, state, form),
+        **(_end(request, found, state) if step == steps.DESTROY and not found.drill else {}),
     }
     return render(request, "portal/incident_step.html", context, status=400 if form.errors else 200)
 
@@ -215,7 +220,10 @@ def _find(request: MemberRequest, incident_id: uuid.UUID) -> KeyIncident:
     return found
 
 
-def _form(request: MemberRequest, found: KeyIncident, step: str) -> StepForm:
+def _form(request: MemberRequest, found: KeyIncident, state: Step) -> StepForm:
+    step = state.name
+    if step == steps.DESTROY and not found.drill:
+        return EndForm(request.POST or None, initial={"move": state.move, "reason": found.reason})
     if step == steps.ROLL:
         return SizeForm(request.POST or None, initial={"bits": suggested_bits(found)})
     if step == steps.REVOKE:
@@ -241,6 +249,22 @@ def _preview(request: MemberRequest, found: KeyIncident, state: Step, form: Step
     return preview
 
 
+def _end(request: MemberRequest, found: KeyIncident, state: Step) -> dict[str, Any]:
+    """The end of the old key as its own pages show it: what comes next, who may do it, what is lost by it."""
+    end, asked = ENDS.get(state.move), destruction_of(found.key)
+    refusal = why_not(found.key, request.user)
+    return {
+        "said": end.said(found.key, asked) if end else [],  # type: ignore[arg-type]  # there is one where it is of one
+        "button": end.title if end else "",
+        "offers_button": end is not None and refusal is None,
+        "danger": end is not None,
+        "refusal": refusal,
+        "destruction": asked,
+        "can_cancel": can_cancel(found.key),
+        **(closed_by(found.key, request.GET) if end else {}),
+    }
+
+
 def _take(request: MemberRequest, found: KeyIncident, step: str, form: StepForm) -> None:
     try:
         facts = take_step(found, step, actor=request.user, choice=form.choice)
@@ -249,6 +273,8 @@ def _take(request: MemberRequest, found: KeyIncident, step: str, form: StepForm)
         return
     if found.drill:
         messages.success(request, _("Noted. Nothing was changed."))
+    elif step == steps.DESTROY:
+        messages.success(request, str(ENDS[form.choice.move].done))
     elif step == steps.REVOKE:
         done = facts["documents"]
         text = ngettext("Access to %(n)d document revoked.", "Access to %(n)d documents revoked.", done)

@@ -1,15 +1,19 @@
 """The end of a key: disabling it, enabling it again, destroying it by two people, the certificate."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from administration.incident_end import APPROVE, ASK, CANCEL, DISABLE, why_not
 from keys.models import KeyVersion
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.key_ends import DestructionForm
@@ -25,81 +29,51 @@ from tracking.disabling import (
     last_readers,
     losses_of,
 )
+from tracking.models import Destruction
 
 
-@require_http_methods(["GET", "POST"])
-@member_page(MANAGE_KEYS)
-@fresh_sign_in
-def disable(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
-    """Name what opens for nobody then, and whose it is; then disable the key."""
-    key = _find(request, key_id)
-    if request.method == "POST":
-        return _do(
-            request, key, lambda: disable_key(key.tenant, key, actor=request.user), _("The key is disabled.")
-        )
-    said = [
+@dataclass(frozen=True, slots=True)
+class End:
+    """One step on the way: what its page says of a key before, what it does (with the values of its form), what is said then.
+
+    One without `danger` closes nothing, so it names no documents. `of_asked`: only where a destruction was asked for.
+    """
+
+    title: Promise
+    said: Callable[[KeyVersion, Destruction], list[str]]
+    change: Callable[..., object]
+    done: Promise
+    danger: bool = True
+    form: type[DestructionForm] | None = None
+    of_asked: bool = False
+
+
+def _said_to_disable(key: KeyVersion, asked: Destruction) -> list[str]:
+    days = key.tenant.max_use_license_days
+    return [
         _(
             "Documents that were sealed to another key go on opening. Nothing is removed, and you can undo it."
         ),
-        _keep_open(request),
+        ngettext(
+            "Who has opened a document before may be able to read it for up to %(n)d more day.",
+            "Who has opened a document before may be able to read it for up to %(n)d more days.",
+            days,
+        )
+        % {"n": days},
     ]
-    return _page(request, key, _("Disable the key"), said)
 
 
-@require_http_methods(["GET", "POST"])
-@member_page(MANAGE_KEYS)
-@fresh_sign_in
-def enable(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
-    """Ask once, then let the key open again."""
-    key = _find(request, key_id)
-    if request.method == "POST":
-        return _do(
-            request, key, lambda: enable_key(key.tenant, key, actor=request.user), _("The key opens again.")
-        )
-    said = [_("Everything that is sealed to this key opens again, to whom it is granted.")]
-    return _page(request, key, _("Enable the key"), said, danger=False)
-
-
-@require_http_methods(["GET", "POST"])
-@member_page(MANAGE_KEYS)
-@fresh_sign_in
-def destroy(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
-    """Say what is lost for good and name it; then ask for the destruction, with a reason."""
-    key = _find(request, key_id)
-    form = DestructionForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        return _do(
-            request,
-            key,
-            lambda: ends.ask_destruction(key.tenant, key, actor=request.user, **form.cleaned_data),
-            _("The destruction has been asked for. Another administrator has to approve it."),
-        )
-    said = [
+def _said_to_destroy(key: KeyVersion, asked: Destruction) -> list[str]:
+    return [
         _("After that nothing and nobody can open them again. Get off this key first to keep them."),
         _(
             "It is carried out when another person, who has held their role for 24 hours, has approved it and the days of grace are over. All administrators are told by mail."
         ),
     ]
-    return _page(request, key, _("Destroy the key"), said, form=form)
 
 
-@require_http_methods(["GET", "POST"])
-@member_page(MANAGE_KEYS)
-@fresh_sign_in
-def approve(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
-    """What is asked for, by whom and why; then the approval of a second person."""
-    key = _find(request, key_id)
-    asked = destruction_of(key)
-    if asked is None:
-        return redirect("key", key.id)
-    if request.method == "POST":
-        return _do(
-            request,
-            key,
-            lambda: ends.approve_destruction(asked, actor=request.user),
-            _("Approved. The days of grace have begun."),
-        )
-    said = [
+def _said_to_approve(key: KeyVersion, asked: Destruction) -> list[str]:
+    return [
         _("%(who)s asks for it. Reason: %(reason)s") % {"who": asked.asked_by, "reason": asked.reason},
         ngettext(
             "It is carried out %(n)d day after your approval, and can be canceled until then.",
@@ -108,27 +82,96 @@ def approve(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
         )
         % {"n": asked.grace_days},
     ]
-    return _page(request, key, _("Approve the destruction"), said)
 
 
-@require_http_methods(["GET", "POST"])
-@member_page(MANAGE_KEYS)
-@fresh_sign_in
-def cancel(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
-    """Ask once, then take the destruction back."""
-    key = _find(request, key_id)
-    asked = destruction_of(key)
-    if asked is None:
-        return redirect("key", key.id)
-    if request.method == "POST":
-        return _do(
-            request,
-            key,
-            lambda: ends.cancel_destruction(asked, actor=request.user),
-            _("The destruction is canceled. The key stays disabled."),
-        )
-    said = [_("The key is not destroyed. It stays disabled, and can be enabled again.")]
-    return _page(request, key, _("Cancel the destruction"), said, danger=False)
+ENABLE = "enable"
+ENDS: Mapping[str, End] = {
+    DISABLE: End(
+        gettext_lazy("Disable the key"),
+        _said_to_disable,
+        lambda key, asked, actor: disable_key(key.tenant, key, actor=actor),
+        gettext_lazy("The key is disabled."),
+    ),
+    ENABLE: End(
+        gettext_lazy("Enable the key"),
+        lambda key, asked: [_("Everything that is sealed to this key opens again, to whom it is granted.")],
+        lambda key, asked, actor: enable_key(key.tenant, key, actor=actor),
+        gettext_lazy("The key opens again."),
+        danger=False,
+    ),
+    ASK: End(
+        gettext_lazy("Destroy the key"),
+        _said_to_destroy,
+        lambda key, asked, actor, **chosen: ends.ask_destruction(key.tenant, key, actor=actor, **chosen),
+        gettext_lazy("The destruction has been asked for. Another administrator has to approve it."),
+        form=DestructionForm,
+    ),
+    APPROVE: End(
+        gettext_lazy("Approve the destruction"),
+        _said_to_approve,
+        lambda key, asked, actor: ends.approve_destruction(asked, actor=actor),
+        gettext_lazy("Approved. The days of grace have begun."),
+        of_asked=True,
+    ),
+    CANCEL: End(
+        gettext_lazy("Cancel the destruction"),
+        lambda key, asked: [_("The key is not destroyed. It stays disabled, and can be enabled again.")],
+        lambda key, asked, actor: ends.cancel_destruction(asked, actor=actor),
+        gettext_lazy("The destruction is canceled. The key stays disabled."),
+        danger=False,
+        of_asked=True,
+    ),
+}
+
+
+def _page(end: End) -> Callable[..., HttpResponse]:
+    """The page of a step: what it means, in words and numbers, and where it hurts, by name; then it is done."""
+
+    @require_http_methods(["GET", "POST"])
+    @member_page(MANAGE_KEYS)
+    @fresh_sign_in
+    def page(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
+        key = _find(request, key_id)
+        asked: Any = destruction_of(key)
+        if end.of_asked and asked is None:
+            return redirect("key", key.id)
+        form = end.form(request.POST or None) if end.form else None
+        if request.method == "POST" and (form is None or form.is_valid()):
+            try:
+                end.change(key, asked, request.user, **(form.cleaned_data if form else {}))
+            except ChangeRefusedError as error:
+                messages.error(request, str(error))
+            else:
+                messages.success(request, str(end.done))
+            return redirect("key", key.id)
+        context = {
+            "key": key,
+            "title": end.title,
+            "said": end.said(key, asked),
+            "form": form,
+            "danger": end.danger,
+            "refusal": why_not(key, request.user) if end is ENDS[APPROVE] else None,
+            **(closed_by(key, request.GET) if end.danger else {}),
+        }
+        status = 400 if form is not None and form.errors else 200
+        return render(request, "portal/key_end.html", context, status=status)
+
+    return page
+
+
+disable, enable = _page(ENDS[DISABLE]), _page(ENDS[ENABLE])
+destroy, approve, cancel = _page(ENDS[ASK]), _page(ENDS[APPROVE]), _page(ENDS[CANCEL])
+
+
+def closed_by(key: KeyVersion, query: QueryDict) -> dict[str, Any]:
+    """What opens for nobody without this key: in numbers, and by name page by page."""
+    page = page_of(documents_on(key.tenant, key), query, "-published_at", "id")
+    readers = last_readers(page.rows)
+    return {
+        "losses": losses_of(key.tenant, key),
+        "page": page,
+        "rows": [(document, readers.get(document.content_id, [])) for document in page.rows],
+    }
 
 
 @require_safe
@@ -142,49 +185,6 @@ def certificate(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
     name = f"destroyed-key-{key.fingerprint[:16]}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(found.certificate, content_type="application/json", headers=headers)
-
-
-def _page(
-    request: MemberRequest,
-    key: KeyVersion,
-    title: str,
-    said: Sequence[str],
-    *,
-    form: DestructionForm | None = None,
-    danger: bool = True,
-) -> HttpResponse:
-    """One page for every step: what it means, in words and numbers, and where it hurts, by name."""
-    context = {"key": key, "title": title, "said": said, "form": form, "danger": danger}
-    if danger:
-        page = page_of(documents_on(request.tenant, key), request.GET, "-published_at", "id")
-        readers = last_readers(page.rows)
-        context |= {
-            "losses": losses_of(request.tenant, key),
-            "page": page,
-            "rows": [(document, readers.get(document.content_id, [])) for document in page.rows],
-        }
-    return render(
-        request, "portal/key_end.html", context, status=400 if form is not None and form.errors else 200
-    )
-
-
-def _do(request: MemberRequest, key: KeyVersion, change: Callable[[], object], done: str) -> HttpResponse:
-    try:
-        change()
-    except ChangeRefusedError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, done)
-    return redirect("key", key.id)
-
-
-def _keep_open(request: MemberRequest) -> str:
-    days = request.tenant.max_use_license_days
-    return ngettext(
-        "Who has opened a document before may be able to read it for up to %(n)d more day.",
-        "Who has opened a document before may be able to read it for up to %(n)d more days.",
-        days,
-    ) % {"n": days}
 
 
 def _find(request: MemberRequest, key_id: uuid.UUID) -> KeyVersion:

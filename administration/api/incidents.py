@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from administration.api.access import ApiView, organization, person, require
 from administration.api.paging import Pages
+from administration.incident_end import MOVES
 from administration.incident_report import events_of, message_of
 from administration.incidents import STATES, Choice, close, steps_of, take_step, would_do
 from audit.models import AdminEvent
@@ -20,6 +21,7 @@ from keys.models import KeyIncident, KeyVersion
 from keys.rollover import ALLOWED_BITS
 from tenants import membership
 from tenants.changes import ChangeRefusedError
+from tracking.destruction import LONGEST_GRACE, LONGEST_REASON, SHORTEST_GRACE
 
 _MOST_NAMED = 1000
 
@@ -39,7 +41,8 @@ class IncidentSerializer(serializers.ModelSerializer[KeyIncident]):
 class StepSerializer(serializers.Serializer[Any]):
     """`state`: to do, waiting for another step, under way or done, as the facts say; `at`, `by`: as far as known.
 
-    `power` names what the step wants of who takes it.
+    `power` names what the step wants of who takes it. `move` is what taking `destroy` does now: disable the key, ask for its
+    destruction, approve what somebody else asked for; empty when nothing is to be done, or the key has to be rolled first.
     """
 
     name = serializers.ChoiceField(choices=list(TITLES))
@@ -48,6 +51,7 @@ class StepSerializer(serializers.Serializer[Any]):
     by = serializers.CharField(allow_blank=True)
     facts = serializers.DictField(child=serializers.IntegerField())
     power = serializers.CharField()
+    move = serializers.ChoiceField(choices=MOVES, allow_blank=True)
 
 
 class IncidentDetailSerializer(IncidentSerializer):
@@ -71,7 +75,11 @@ class OpenSerializer(serializers.Serializer[Any]):
 
 
 class StepRequestSerializer(serializers.Serializer[Any]):
-    """`dry_run`: only say in numbers what would be done. `bits` for `roll`; the others for `revoke`."""
+    """`dry_run`: only say in numbers what would be done. `bits` for `roll`; documents and times for `revoke`.
+
+    For `destroy`: `move`, as shown with the step, or `cancel`; without it whatever comes next. `reason` (otherwise that of
+    the incident) and `grace_days` for asking.
+    """
 
     dry_run = serializers.BooleanField(default=False)
     bits = serializers.ChoiceField(choices=ALLOWED_BITS, required=False)
@@ -80,6 +88,9 @@ class StepRequestSerializer(serializers.Serializer[Any]):
     )
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
+    move = serializers.ChoiceField(choices=MOVES, required=False)
+    reason = serializers.CharField(max_length=LONGEST_REASON, required=False)
+    grace_days = serializers.IntegerField(min_value=SHORTEST_GRACE, max_value=LONGEST_GRACE, required=False)
 
 
 class TakenSerializer(serializers.Serializer[Any]):

@@ -7,10 +7,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from administration.incident_end import ASK, MOVES
 from administration.incidents import Choice
 from keys.incidents import USED
 from keys.models import KeyIncident, KeyVersion
 from keys.rollover import ALLOWED_BITS
+from portal.forms.key_ends import DestructionForm
 from tenants.models import Tenant
 
 _MOST_NAMED = 1000
@@ -61,6 +63,23 @@ class SizeForm(StepForm):
     @property
     def choice(self) -> Choice:
         return Choice(bits=self.cleaned_data["bits"])
+
+
+class EndForm(StepForm):
+    """What comes next in the end of the old key, as it was shown; with a reason where its destruction is asked for."""
+
+    move = forms.ChoiceField(choices=[(move, move) for move in MOVES], widget=forms.HiddenInput)
+    reason = DestructionForm.base_fields["reason"]
+    grace_days = DestructionForm.base_fields["grace_days"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if (self.data.get("move") if self.is_bound else self.initial.get("move")) != ASK:
+            del self.fields["reason"], self.fields["grace_days"]
+
+    @property
+    def choice(self) -> Choice:
+        return Choice(**self.cleaned_data)
 
 
 class RevokeForm(StepForm):

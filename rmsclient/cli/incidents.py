@@ -35,6 +35,10 @@ def register(keys: CommandGroup) -> None:
     )
     step.add_argument("--since", metavar="TIME", help="revoke: protected with the key from then on")
     step.add_argument("--until", metavar="TIME", help="revoke: protected with the key before then")
+    step.add_argument(
+        "--grace", type=int, metavar="DAYS", help="destroy: so long it can be canceled after its approval (7)"
+    )
+    step.add_argument("--cancel", action="store_true", help="destroy: take it back; the key stays disabled")
     close = group.add("close", close_incident, "end an incident; what was not done is noted")
     for name, run, summary in (
         ("show", show_incident, "show the steps, each as far as it is"),
@@ -87,6 +91,8 @@ def take_step(context: Context) -> Exit:
         "content_ids": args.document or None,
         "since": args.since,
         "until": args.until,
+        "grace_days": args.grace,
+        "move": _move(administration, context),
     }
     body = {name: value for name, value in asked.items() if value is not None}
     would = _step(administration, context, {**body, "dry_run": True})
@@ -94,11 +100,22 @@ def take_step(context: Context) -> Exit:
         context.output.line(f"It would do: {_numbers(would)}")
         context.output.result(would.json)
         return Exit.OK
-    context.confirm(f"{args.step}: {_numbers(would)}.")
+    what = f"{args.step} ({body['move']})" if "move" in body else args.step
+    context.confirm(f"{what}: {_numbers(would)}.")
     taken = _step(administration, context, body)
-    context.output.line(f"{args.step}: {_numbers(taken)}")
+    context.output.line(f"{what}: {_numbers(taken)}")
     context.output.result(taken.json)
     return Exit.OK
+
+
+def _move(administration: Administration, context: Context) -> str | None:
+    """What the step `destroy` does now, so that what is asked is what is done; None for other steps."""
+    if context.args.step != "destroy":
+        return None
+    if context.args.cancel:
+        return "cancel"
+    steps = _steps(administration.record(_address(context)))
+    return next((step.shown("move") for step in steps if step.shown("name") == "destroy"), "") or None
 
 
 def close_incident(context: Context) -> Exit:

@@ -22,8 +22,8 @@ from tenants.models import OutgoingMail, RoleAssignment, User
 from tests.conftest import PASSWORD, Device, World, make_token
 from tests.keys.aging import let_announcements_pass
 from tests.portal.conftest import Browse
-from tracking.disabling import disable_key
-from tracking.models import Document
+from tracking.destruction import carry_out_due
+from tracking.models import Destruction, Document
 from tracking.resealing import continue_resealings
 
 pytestmark = pytest.mark.django_db
@@ -85,11 +85,9 @@ def test_a_leak_from_opening_to_the_record(world: World, key: KeyVersion):
     assert states(incident)["reseal"] == "under_way"
     continue_resealings()
     assert states(incident)["reseal"] == "done" and states(incident)["destroy"] == "todo"
-    with pytest.raises(ChangeRefusedError, match="own page"):
-        take_step(incident, "destroy", actor=bob)
-    disable_key(world.contoso, incident.key, actor=alice)
+    take_step(incident, "destroy", actor=alice)
     destroying = next(step for step in steps_of(KeyIncident.objects.get()) if step.name == "destroy")
-    assert (destroying.state, destroying.by) == ("under_way", alice.email)
+    assert (destroying.state, destroying.by, destroying.move) == ("under_way", alice.email, "ask")
 
     plan = Document.objects.get(file_name="plan.pdf")
     take_step(incident, "revoke", actor=alice, choice=Choice(content_ids=(plan.content_id,)))
@@ -134,6 +132,47 @@ def test_an_exercise_changes_nothing(world: World, key: KeyVersion, kind: str):
     close(incident, actor=alice)
     log = {event.action for event in events_of(KeyIncident.objects.get(drill=True), reader=alice)}
     assert log == {"OpenKeyIncident", "TakeIncidentStep", "CloseKeyIncident"}
+
+
+def test_the_old_key_goes_from_the_incident(world: World, key: KeyVersion, browse: Browse):
+    """Disabled, asked for, refused to who asked, approved by another, canceled, and all that once more to the end."""
+    alice, bob = browse("alice"), browse("bob")
+    RoleAssignment.objects.filter(user=world.person("bob")).update(since=timezone.now() - timedelta(days=2))
+    incident = opened(world, key, "weak")
+    page = f"/keys/incidents/{incident.id}/steps/destroy/"
+    assert "Roll it first" in alice.get(page).content.decode()
+    assert would_do(incident, "destroy", actor=world.person("alice")) == {
+        "left": 2, "issuers": 1, "unregistered": 0,
+    }  # fmt: skip
+    with pytest.raises(ChangeRefusedError, match="nothing to be done"):
+        take_step(incident, "destroy", actor=world.person("alice"))
+    take_step(incident, "roll", actor=world.person("bob"))
+    let_announcements_pass()
+    finish_due_rolls()
+    shown = alice.get(page).content.decode()
+    assert "2 registered documents open for nobody then." in shown and "plan.pdf" in shown
+    alice.post(page, {"move": "disable"})
+    alice.post(page, {"move": "disable"})  # shown before somebody else went on
+    assert "Look at it again" in alice.get(page).content.decode()
+    ask = {"move": "ask", "reason": "", "grace_days": 7}
+    assert alice.post(page, ask).status_code == 400
+    for canceled in (True, False):
+        assert 'value="ask"' in alice.get(page).content.decode()
+        alice.post(page, {**ask, "reason": "It leaked"})
+        assert "Somebody else has to approve" in alice.get(page).content.decode()
+        alice.post(page, {"move": "approve"})
+        assert Destruction.objects.get(canceled_at=None).approved_at is None
+        assert "Reason: It leaked" in bob.get(page).content.decode()
+        bob.post(page, {"move": "approve"})
+        assert "This key is destroyed on" in alice.get(page).content.decode()
+        if canceled:
+            alice.post(page, {"move": "cancel"})
+    Destruction.objects.filter(canceled_at=None).update(due_at=timezone.now())
+    assert carry_out_due() == 1
+    assert states(incident)["destroy"] == "done"
+    assert f"/keys/{key.id}/certificate.json" in alice.get(page).content.decode()
+    taken = IncidentStep.objects.filter(name="destroy").values_list("taken_by", flat=True)
+    assert len(taken) == 6 and set(taken) == {"alice@contoso.example", "bob@contoso.example"}
 
 
 def test_everybody_else_is_signed_out(world: World, key: KeyVersion, browse: Browse):

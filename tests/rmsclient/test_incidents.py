@@ -42,3 +42,25 @@ def test_a_step_says_its_numbers_first(server, rightskeep):
     bodies = [json.loads(request.body) for request in server.requests]
     since = {"since": "2026-11-01T00:00:00Z"}
     assert bodies == [{**since, "dry_run": True}, {**since, "dry_run": True}, since]
+
+
+def test_the_end_of_a_key_does_what_was_shown(server, rightskeep):
+    destroy = {
+        "name": "destroy",
+        "state": "under_way",
+        "at": None,
+        "by": "",
+        "facts": {"left": 3},
+        "move": "ask",
+    }
+    server.routes[f"GET {PATH}"] = reply_json({**INCIDENT, "steps": [*STEPS, destroy]})
+    server.routes[f"POST {PATH}steps/destroy/"] = reply_json(
+        {"name": "destroy", "dry_run": True, "facts": {"left": 3}}
+    )
+    step = ("admin", "keys", "incident", "step", ID, "destroy", "--grace", "14")
+    asked = rightskeep(*step)
+    assert asked.code == 2 and "destroy (ask): left 3" in asked.stderr
+    assert rightskeep(*step, "--yes").code == 0
+    assert json.loads(server.requests[-1].body) == {"grace_days": 14, "move": "ask"}
+    assert rightskeep(*step[:-2], "--cancel", "--yes").code == 0
+    assert json.loads(server.requests[-1].body) == {"move": "cancel"}
