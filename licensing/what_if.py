@@ -11,7 +11,6 @@ from enum import StrEnum
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +28,7 @@ from policies.evaluation import (
 )
 from policies.models import PolicyTemplate
 from policies.publishing import load_version, policy_of, policy_of_content
-from policies.reach import Case, difference
+from policies.reach import Case
 from tenants.changes import ChangeRefusedError
 from tenants.domain_names import canonical_address
 from tenants.group_paths import paths_to
@@ -95,10 +94,11 @@ def case_of_draft(template: PolicyTemplate) -> Case:
     return Case(template.tenant, policy_of_content(from_json(template.draft), published_at=now), now)
 
 
-def publishing_changes(template: PolicyTemplate, after: Case) -> tuple[QuerySet[User], QuerySet[User]]:
-    """The people who would gain access by publishing the draft (`after` is its case), and those who would lose it."""
-    nothing = replace(after, policy=Policy((), None, None))
-    return difference(nothing if template.current_id is None else case_of_template(template), after)
+def before_publishing(template: PolicyTemplate, after: Case) -> Case:
+    """What publishing the draft (`after` is its case) would put an end to: the published version, or nothing."""
+    if template.current_id is None:
+        return replace(after, policy=Policy((), None, None))
+    return case_of_template(template)
 
 
 def case_of_document(document: Document) -> Case:

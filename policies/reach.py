@@ -13,7 +13,8 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.lookups import IsNull
 
 from policies.evaluation import Grant, Policy, is_address
 from tenants.domain_names import canonical_address, canonical_domain
@@ -29,6 +30,15 @@ WITH RECURSIVE inside(id) AS (
 )
 SELECT id FROM inside
 """
+# Everybody whom one of two reaches has, each once, with which of them it is: every membership is read once, where counting
+# three sets would read most of them three times.
+_COUNTS = """
+SELECT COALESCE(SUM(able), 0), COALESCE(SUM(able * (1 - was)), 0), COALESCE(SUM(was * (1 - able)), 0) FROM (
+  SELECT MAX(r.able) AS able, MAX(r.was) AS was FROM ({people}) p JOIN ({rows}) r ON r.person = p.id GROUP BY p.id
+) counted
+"""
+# From so many on, a list of them is quicker found by going through people in the order of the list.
+_MANY = 5_000
 
 
 @dataclass(frozen=True)
@@ -74,21 +84,36 @@ class _Reach:
         """One `IN` over everything, which a database can begin at either end; `OR` would look at every person."""
         if self.everybody:
             return ~Q(pk__in=self.barred) | Q(pk__in=self.ids)
-        rows = [part.exclude(user_id__in=self.barred).values("user_id") for part in self._parts()]
-        if self.ids:
-            rows.append(User.objects.filter(id__in=self.ids).order_by().values("id"))
+        rows = [part.values(column) for column, part in self.named()]
         if not rows:
             return _NOBODY
         return Q(pk__in=rows[0].union(*rows[1:], all=True) if len(rows) > 1 else rows[0])
 
-    def outside(self) -> Q:
+    def named(self) -> list[tuple[str, QuerySet[Any]]]:
+        """Rows that name whoever is in it, unless everybody is, and by which column."""
+        rows = [("user_id", part.exclude(user_id__in=self.barred)) for part in self._parts()]
+        return [*rows, ("id", User.objects.filter(id__in=self.ids).order_by())] if self.ids else rows
+
+    def each(self) -> Q:
+        """The same as `inside`, asked of one person after the other."""
+        if self.everybody:
+            return self.inside()
+        found = Q(pk__in=self.ids)
+        for part in self._parts():
+            found |= Q(IsNull(_one_by_one(part.exclude(user_id__in=self.barred)), False))
+        return found
+
+    def outside(self, *, one_by_one: bool = False) -> Q:
         """The others. `NOT EXISTS` for each part, because `NOT IN` is slow where it is large."""
         missing = Q()
         for part in self._parts():
-            missing &= ~Q(Exists(part.filter(user_id=OuterRef("pk"))))
+            if one_by_one:
+                missing &= Q(IsNull(_one_by_one(part), True))
+            else:
+                missing &= ~Q(Exists(part.filter(user_id=OuterRef("pk"))))
         if self.everybody:
             missing = _NOBODY
-        if self.barred:
+        if self.barred and missing:  # without a part, everybody is missing already
             missing |= Q(pk__in=self.barred)
         return missing & ~Q(pk__in=self.ids)
 
@@ -101,23 +126,102 @@ class _Reach:
         return [part.order_by() for part in parts]
 
 
-def openers(case: Case) -> QuerySet[User]:
-    """The people of the organization who can open now, without order."""
-    return _people(case.tenant).filter(case.reach.inside())
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of the people of an organization: how many can open, and by a change of the rules gain or lose that."""
+
+    able: int
+    gaining: int = 0
+    losing: int = 0
 
 
-def difference(before: Case, after: Case) -> tuple[QuerySet[User], QuerySet[User]]:
-    """The people of the organization who can open `after` and not `before`, and the other way round."""
+def count_openers(case: Case) -> Counts:
+    """How many people of the organization can open now."""
+    return _count(case.tenant, case.reach, _Reach())
+
+
+def count_changes(before: Case, after: Case) -> Counts:
+    """How many people of the organization can open `after`, and how many of them not `before` and the other way round."""
+    return _count(after.tenant, after.reach, before.reach)
+
+
+def openers(case: Case, *, count: int = 0) -> QuerySet[User]:
+    """The people of the organization who can open now, without order. `count`, if known, says how best to find them."""
+    return _people(case.tenant).filter(_found(case.reach, count))
+
+
+def difference(
+    before: Case, after: Case, counts: Counts = Counts(0)
+) -> tuple[QuerySet[User], QuerySet[User]]:
+    """The people of the organization who can open `after` and not `before`, and the other way round, without order.
+
+    `counts`, if known, say how best to find them.
+    """
     then, now = before.reach, after.reach
     people = _people(before.tenant)
-    return people.filter(_only(now, then)), people.filter(_only(then, now))
+    return (
+        people.filter(_only(now, then, counts.gaining)),
+        people.filter(_only(then, now, counts.losing)),
+    )
 
 
-def _only(these: _Reach, those: _Reach) -> Q:
+def listed(case: Case, counts: Counts, *, before: Case | None, which: str) -> QuerySet[User]:
+    """The people to show: those "gaining" or "losing" where `before` changes into `case`, else everybody who can open."""
+    if before is None or which not in ("gaining", "losing"):
+        return openers(case, count=counts.able)
+    gaining, losing = difference(before, case, counts)
+    return gaining if which == "gaining" else losing
+
+
+def _only(these: _Reach, those: _Reach, count: int = 0) -> Q:
     """Who is among `these` and not among `those`."""
     if these.barred == those.barred:  # what both name cannot make the difference
-        these = replace(these, groups=these.groups - those.groups, domains=these.domains - those.domains)
-    return these.inside() & those.outside()
+        these = _without(these, those)
+    return _found(these, count) & those.outside(one_by_one=count > _MANY)
+
+
+def _found(reach: _Reach, count: int) -> Q:
+    return reach.each() if count > _MANY else reach.inside()
+
+
+def _one_by_one(part: QuerySet[Any]) -> Subquery:
+    """A row of `part` about the person at hand. Not `EXISTS`, for which PostgreSQL would gather the whole of `part` first."""
+    return Subquery(part.filter(user_id=OuterRef("pk")).values("user_id")[:1])
+
+
+def _count(tenant: Tenant, now: _Reach, then: _Reach) -> Counts:
+    people = _people(tenant).order_by()
+    if now.everybody or then.everybody:
+        conditions = (now.inside(), _only(now, then), _only(then, now))
+        return Counts(*(people.filter(condition).count() for condition in conditions))
+    rows = _rows(now, then)
+    if rows is None:
+        return Counts(0)
+    belonging, parameters = people.values("id").query.sql_with_params()
+    named, more = rows.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS.format(people=belonging, rows=named), [*parameters, *more])
+        return Counts(*map(int, cursor.fetchone()))
+
+
+def _rows(now: _Reach, then: _Reach) -> QuerySet[Any] | None:
+    """Whom either names, with what it says of them: (person, able, was), several times where several parts do."""
+    sides = [(now, 1, 0), (then, 0, 1)]
+    if now.barred == then.barred:
+        both = replace(
+            now, ids=frozenset(), groups=now.groups & then.groups, domains=now.domains & then.domains
+        )
+        sides = [(both, 1, 1), (_without(now, both), 1, 0), (_without(then, both), 0, 1)]
+    rows = [
+        part.annotate(person=F(column), able=Value(able), was=Value(was)).values_list("person", "able", "was")
+        for reach, able, was in sides
+        for column, part in reach.named()
+    ]
+    return rows[0].union(*rows[1:], all=True) if len(rows) > 1 else next(iter(rows), None)
+
+
+def _without(these: _Reach, those: _Reach) -> _Reach:
+    return replace(these, groups=these.groups - those.groups, domains=these.domains - those.domains)
 
 
 def _people(tenant: Tenant) -> QuerySet[User]:
@@ -202,15 +306,15 @@ def _verified_at(domains: Collection[str], tenant: Tenant) -> frozenset[uuid.UUI
     """The people of the organization who have proven an address in one of `domains`, which are not its own."""
     if not domains:
         return frozenset()
-    rows = EmailAddress.objects.filter(_at(domains), verified=True, user__tenant=tenant)
+    rows = EmailAddress.objects.filter(_at(domains, "iendswith"), verified=True, user__tenant=tenant)
     return frozenset(rows.values_list("user_id", flat=True))
 
 
-def _at(domains: Collection[str]) -> Q:
-    """Addresses in one of `domains`; they are stored in lower case."""
+def _at(domains: Collection[str], lookup: str = "endswith") -> Q:
+    """Addresses in one of `domains`; they are stored in lower case. Few are found by the index of `iendswith`, if there is."""
     found = _NOBODY
     for domain in sorted(domains):
-        found |= Q(email__endswith=f"@{domain}")
+        found |= Q(**{f"email__{lookup}": f"@{domain}"})
     return found
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language, ngettext
@@ -15,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from licensing.access import change_access, may_change_access
 from licensing.errors import BadInputError
 from licensing.special import SPECIAL_POLICIES
-from licensing.what_if import ask, case_of_document, case_of_draft, case_of_template, publishing_changes
+from licensing.what_if import ask, before_publishing, case_of_document, case_of_draft, case_of_template
 from policies.evaluation import Grant
 from policies.limits import Limits, limits_of, set_limits
-from policies.reach import Case, difference, openers, outside
+from policies.reach import Case, count_changes, count_openers, listed, outside
 from portal.access import MemberRequest, member_page
 from portal.documents import find_document, state_of
 from portal.explaining import answer_in_words, granted_in_words
@@ -28,7 +27,6 @@ from portal.templates_pages import find_or_404, title
 from rms.rights import special_of
 from tenants.changes import Actor, ChangeRefusedError
 from tenants.membership import ADMINISTER, READ_PEOPLE, READ_SETTINGS, READ_TEMPLATES, may
-from tenants.models import User
 from tracking.lasting import licenses_end_by
 from tracking.models import AccessChange, Document
 from tracking.overrides import history_of, is_undoable, undo
@@ -111,9 +109,6 @@ def template_what_if(request: MemberRequest, template_id: uuid.UUID) -> HttpResp
         template.current_id is None or request.GET.get("of") == "draft"
     )
     case = case_of_draft(template) if of_draft else case_of_template(template)
-    changes = (
-        dict(zip(("gaining", "losing"), publishing_changes(template, case), strict=True)) if of_draft else {}
-    )
     show = request.GET.get("show", "")
     context = {
         "template": template,
@@ -121,10 +116,9 @@ def template_what_if(request: MemberRequest, template_id: uuid.UUID) -> HttpResp
         "tab": "what-if",
         "sees_all": True,
         "of_draft": of_draft,
-        "changes": {name: people.count() for name, people in changes.items()},
         "show": show,
-    }
-    return render(request, "portal/template_what_if.html", context | _asked(request, case, changes.get(show)))
+    } | _asked(request, case, before=before_publishing(template, case) if of_draft else None, show=show)
+    return render(request, "portal/template_what_if.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -157,16 +151,22 @@ def limits(request: MemberRequest) -> HttpResponse:
     return render(request, "portal/limits.html", context, status=400 if form.errors else 200)
 
 
-def _asked(request: MemberRequest, case: Case, listed: QuerySet[User] | None = None) -> dict[str, Any]:
-    """The answer about the person in the query, and everybody who can open (or `listed`), for those who may see people."""
+def _asked(
+    request: MemberRequest, case: Case, *, before: Case | None = None, show: str = ""
+) -> dict[str, Any]:
+    """The answer about the person in the query, and everybody who can open (where `before` changes into `case`, by `show`
+    those who gain or lose that), for those who may see people.
+    """
     lists = may(request.user, READ_PEOPLE)
     who = request.GET.get("person", "").strip()[:300]
-    people = openers(case)
+    counts = count_openers(case) if before is None else count_changes(before, case)
     found: dict[str, Any] = {
         "person": who,
         "lists_people": lists,
-        "count": people.count(),
-        "page": page_of(people if listed is None else listed, request.GET, "email") if lists else None,
+        "counts": counts,
+        "page": page_of(listed(case, counts, before=before, which=show), request.GET, "email")
+        if lists
+        else None,
         "outside": granted_in_words(outside(case.policy, case.tenant), case.tenant),
     }
     if who:
@@ -213,20 +213,20 @@ def _case(document: Document) -> Case:
 
 
 def _consequence(before: Case, after: Case) -> str:
-    gaining, losing = (people.count() for people in difference(before, after))
+    counts = count_changes(before, after)
     parts = [_("Saved. It counts from the next opening on.")]
-    if gaining:
+    if counts.gaining:
         text = ngettext(
             "%(n)d person of your organization can open it now.",
             "%(n)d people of your organization can open it now.",
-            gaining,
+            counts.gaining,
         )
-        parts.append(text % {"n": gaining})
-    if losing:
+        parts.append(text % {"n": counts.gaining})
+    if counts.losing:
         text = ngettext(
             "%(n)d person of your organization cannot open it any more.",
             "%(n)d people of your organization cannot open it any more.",
-            losing,
+            counts.losing,
         )
-        parts.append(text % {"n": losing})
+        parts.append(text % {"n": counts.losing})
     return " ".join(parts)

@@ -4,7 +4,6 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework import serializers
@@ -20,11 +19,10 @@ from licensing.access import change_access, may_change_access
 from policies.evaluation import Grant
 from policies.limits import limits_of, set_limits
 from policies.models import PolicyTemplate
-from policies.reach import Case, openers, outside
+from policies.reach import Case, count_changes, count_openers, listed, outside
 from rms.rights import special_of
 from tenants import membership
 from tenants.changes import Actor
-from tenants.models import User
 from tracking.models import AccessChange, Document
 from tracking.overrides import history_of, is_undoable, policy_now, undo
 from tracking.revocation import access_until
@@ -101,20 +99,20 @@ class WhatIfView(ApiView):
         case: Case,
         *,
         lists_people: bool,
-        changes: dict[str, QuerySet[User]] | None = None,
+        before: Case | None = None,
     ) -> Response:
         who = request.query_params.get("person", "").strip()
         if who:
             found = what_if.ask(case, who, names_groups=lists_people)
             return Response(WhatIfAnswerSerializer(found).data)
-        people = openers(case)
-        counted = {name: those.count() for name, those in (changes or {}).items()}
-        listed = (changes or {}).get(request.query_params.get("list", ""), people)
+        counts = count_openers(case) if before is None else count_changes(before, case)
+        changed = {} if before is None else {"gaining": counts.gaining, "losing": counts.losing}
+        people = listed(case, counts, before=before, which=request.query_params.get("list", ""))
         paginator = ByAddress()
-        rows = paginator.paginate_queryset(listed, request, view=self) if lists_people else []
+        rows = paginator.paginate_queryset(people, request, view=self) if lists_people else []
         answer = {
-            "count": people.count(),
-            **counted,
+            "count": counts.able,
+            **changed,
             "outside": GrantShape(outside(case.policy, case.tenant), many=True).data,
             "next": paginator.get_next_link() if lists_people else None,
             "previous": paginator.get_previous_link() if lists_people else None,
@@ -148,8 +146,8 @@ class TemplateWhatIfView(WhatIfView):
         if request.query_params.get("of") != "draft":
             return self.say(request, what_if.case_of_template(template), lists_people=True)
         case = what_if.case_of_draft(template)
-        changes = dict(zip(("gaining", "losing"), what_if.publishing_changes(template, case), strict=True))
-        return self.say(request, case, lists_people=True, changes=changes)
+        before = what_if.before_publishing(template, case)
+        return self.say(request, case, lists_people=True, before=before)
 
 
 class DocumentWhatIfView(WhatIfView, DocumentApiView):
