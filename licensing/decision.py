@@ -13,7 +13,7 @@ from policies.evaluation import Grant, Outcome, Policy, Subject, Verdict, evalua
 from policies.models import TemplateVersion
 from policies.publishing import load_version, policy_of
 from rms.errors import FormatError, SealError
-from rms.xrml import OpenedLicense, PublishingLicense, open_license, parse_license, sealed_session
+from rms.xrml import OpenedLicense, PublishingLicense, open_license, parse_license
 from tenants.identity import SECOND_FACTOR, Caller, standing_of
 from tracking.registry import DocumentState, state_of
 
@@ -70,17 +70,16 @@ def recognize(data: bytes) -> Recognized:
         raise ServerFaultError(UNUSABLE) from error
     if key is None or license.tenant_id != key.tenant_id:
         raise BadInputError(NOT_OURS)
-    state = state_of(key.tenant_id, license.content_id, license.descriptor_id)
-    return Recognized(license, key, state, _opener(license, key, state))
+    state = state_of(license, key)
+    return Recognized(license, key, state, _opener(key, state))
 
 
-def _opener(license: PublishingLicense, key: custody.KeyHandle, state: DocumentState) -> custody.KeyHandle:
-    """The key to open a license with. What the register keeps counts only for the very license it was taken from."""
-    resealed = state.resealed
-    if resealed is None or resealed.body_digest != sealed_session(license).body_digest:
+def _opener(key: custody.KeyHandle, state: DocumentState) -> custody.KeyHandle:
+    """The key to open a license with: its own, or the one to which the register has sealed what it keeps of it."""
+    if state.resealed is None:
         return key
     try:
-        return custody.find_key(resealed.fingerprint) or key
+        return custody.find_key(state.resealed.fingerprint) or key
     except key_errors.KeyUnavailableError:
         return key
 

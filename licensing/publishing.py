@@ -339,7 +339,7 @@ def _register(
             sealed=request.sealed,
             terms=None if template else terms_as_stored(rights, needs_factor=needs_factor),
         )
-        keep_copy(document, license)
+        keep_copy(document, license, key.id)
         call.log(
             "Success",
             tenant_id=rights.tenant_id,

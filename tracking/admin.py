@@ -37,13 +37,13 @@ class AccessChangeAdmin(ReadOnlyAdmin):
 @admin.register(SealedCopy)
 class SealedCopyAdmin(ReadOnlyAdmin):
     owner = "document.tenant_id"
-    list_display = ("document", "key", "unreadable")
+    list_display = ("id", "document", "key", "unreadable")
     list_filter = ("unreadable",)
     list_select_related = ("document", "key")
     search_fields = ("^document__tenant__slug",)
     id_fields = ("document__content_id", "document__tenant_id", "key_id")
     fields = ("document", "key", "unreadable")
-    ordering = ("document_id",)
+    ordering = ("document_id", "id")
 
 
 @admin.register(Resealing)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +16,7 @@ from keys.custody import forget_key
 from keys.models import KeyVersion
 from tenants.changes import Actor, ChangeRefusedError, log_change
 from tenants.models import Tenant, User
-from tracking.models import Destruction, Document, DocumentQuerySet, UnregisteredDocument
+from tracking.models import Destruction, Document, DocumentQuerySet, SealedCopy, UnregisteredDocument
 from tracking.registry import OPENING, SUCCESS
 from tracking.resealing import hanging_on
 
@@ -43,8 +43,9 @@ def losses_of(tenant: Tenant, key: KeyVersion) -> Losses:
 
 
 def documents_on(tenant: Tenant, key: KeyVersion) -> DocumentQuerySet:
-    """The registered documents that open by the private half of a key: those not sealed to another one."""
-    hanging = Q(sealed_copy__key=key) | Q(key=key, sealed_copy=None)
+    """The registered documents that open by the private half of a key: those with a license that is not sealed to another one."""
+    kept = SealedCopy.objects.filter(document=OuterRef("pk"))
+    hanging = Exists(kept.filter(key=key)) | (Q(key=key) & ~Exists(kept))
     return Document.objects.for_tenant(tenant).filter(hanging).defer("terms")
 
 

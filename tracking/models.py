@@ -108,19 +108,26 @@ class AccessChange(models.Model):
 
 
 class SealedCopy(models.Model):
-    """What in a document's license only a private key opens, kept here so that it can be sealed to another key.
+    """What in one license of a document only a private key opens, kept here so that it can be sealed to another key.
 
     `block` is the RSA-OAEP block with the license's session key, sealed to `key`: at first the license's own. Whoever
-    opens brings the license, which `body_digest` (SHA-256 of its signed text) names.
+    opens brings the license, which `body_digest` (SHA-256 of its signed text) names. A document has one license from its
+    publication, and one more for each time that a file was sealed to a newer key.
     """
 
-    document = models.OneToOneField(
-        Document, on_delete=models.CASCADE, primary_key=True, related_name="sealed_copy"
+    document = models.ForeignKey(
+        Document, on_delete=models.CASCADE, related_name="sealed_copies", db_index=False
     )
-    key = models.ForeignKey(KeyVersion, on_delete=models.PROTECT, related_name="+")
+    key = models.ForeignKey(KeyVersion, on_delete=models.PROTECT, related_name="+", db_index=False)
     body_digest = models.BinaryField(max_length=32)
     block = models.BinaryField(max_length=512)
     unreadable = models.BooleanField(default=False, help_text="could not be sealed anew")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["document", "body_digest"], name="one_sealed_copy_per_license")
+        ]
+        indexes = [models.Index(fields=["key", "document"], name="sealed_copies_on_key")]
 
     def __str__(self) -> str:
         return str(self.document_id)

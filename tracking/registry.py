@@ -10,6 +10,8 @@ from django.db.models import Count, Q, QuerySet
 
 from audit import recording
 from audit.models import UsageEvent
+from keys.custody import KeyHandle
+from rms.xrml import PublishingLicense
 from tenants.identity import uuid_parameter
 from tracking.models import Document, UnregisteredDocument
 
@@ -20,10 +22,9 @@ SUCCESS = "Success"
 @dataclass(frozen=True, slots=True)
 class Resealed:
     """What the register opens a license by instead of the license's own key: the fingerprint of the key that `block` is
-    sealed to, and the digest of the license it belongs to."""
+    sealed to."""
 
     fingerprint: str
-    body_digest: bytes
     block: bytes
 
 
@@ -31,8 +32,8 @@ class Resealed:
 class DocumentState:
     """Everything that may have changed since a license was issued, read in one statement.
 
-    `template_version_id` is the current version of the template the license names, if that is one of the tenant's that
-    was ever published. `overrides` are rights by principal, see `policies.evaluation.overridden`.
+    `registered`: the register knows the license itself, not only its document. `template_version_id` is the current
+    version of the template the license names, if that is one of the tenant's that was ever published. `overrides` are rights by principal, see `policies.evaluation.overridden`.
     """
 
     tenant_active: bool
@@ -47,27 +48,30 @@ class DocumentState:
 
 
 _STATE = """
-SELECT t.state, t.max_use_license_days, d.id IS NOT NULL, d.revoked_at IS NOT NULL, d.integrity_root, d.file_name,
-       p.current_id, d.overrides, k.fingerprint, c.body_digest, c.block
+SELECT t.state, t.max_use_license_days, d.key_id = %s OR c.id IS NOT NULL, d.revoked_at IS NOT NULL, d.integrity_root,
+       d.file_name, p.current_id, d.overrides, k.fingerprint, c.block
 FROM tenants_tenant t
 LEFT JOIN tracking_document d ON d.tenant_id = t.id AND d.content_id = %s
 LEFT JOIN policies_policytemplate p ON p.tenant_id = t.id AND p.id = %s AND p.state <> 'draft'
-LEFT JOIN tracking_sealedcopy c ON c.document_id = d.id AND c.key_id <> d.key_id
-LEFT JOIN keys_keyversion k ON k.id = c.key_id
+LEFT JOIN tracking_sealedcopy c ON c.document_id = d.id AND c.body_digest = %s
+LEFT JOIN keys_keyversion k ON k.id = c.key_id AND k.id <> %s
 WHERE t.id = %s
 """
 
 
-def state_of(tenant_id: uuid.UUID, content_id: uuid.UUID, template_id: uuid.UUID | None) -> DocumentState:
-    """How a document stands now. An unregistered one (database restored from before it) is neither revoked nor sealed."""
+def state_of(license: PublishingLicense, key: KeyHandle) -> DocumentState:
+    """How the document of a license stands now, `key` being the license's own.
+
+    An unregistered one (database restored from before it) is neither revoked nor sealed.
+    """
+    own_key, tenant_id = uuid_parameter(key.id), uuid_parameter(key.tenant_id)
+    named = uuid_parameter(license.content_id), uuid_parameter(license.descriptor_id)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _STATE, [uuid_parameter(content_id), uuid_parameter(template_id), uuid_parameter(tenant_id)]
-        )
+        cursor.execute(_STATE, [own_key, named[0], named[1], license.body_digest, own_key, tenant_id])
         row = cursor.fetchone()
     if row is None:
         return DocumentState(False, 1, False, False, "", "", None, {})
-    state, days, registered, revoked, root, file_name, version, overrides, fingerprint, digest, block = row
+    state, days, registered, revoked, root, file_name, version, overrides, fingerprint, block = row
     return DocumentState(
         state == "active",
         days,
@@ -77,7 +81,7 @@ def state_of(tenant_id: uuid.UUID, content_id: uuid.UUID, template_id: uuid.UUID
         file_name or "",
         version,
         json.loads(overrides) if overrides else {},
-        Resealed(fingerprint, bytes(digest), bytes(block)) if fingerprint else None,
+        Resealed(fingerprint, bytes(block)) if fingerprint else None,
     )
 
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final, cast
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F
+from django.db.models import Count, Exists, F, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -36,18 +36,20 @@ class ResealingError(KeyCustodyError):
     code = "no_resealing"
 
 
-def keep_copy(document: Document, license: PublishingLicense) -> None:
-    """Keep what it takes to seal a new document's license to another key later; in the transaction that registers it."""
-    sealed = sealed_session(license)
+def keep_copy(document: Document, license: PublishingLicense, key_id: uuid.UUID) -> None:
+    """Keep what it takes to seal a new license to another key later; in the transaction that registers it. `key_id` is the
+    license's own key."""
     SealedCopy.objects.create(
-        document=document, key_id=document.key_id, body_digest=sealed.body_digest, block=sealed.block
+        document=document, key_id=key_id, body_digest=license.body_digest, block=sealed_session(license)
     )
 
 
 def hanging_on(keys: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
     """For each key, how many registered documents need its private half: those of which nothing is kept count, too."""
-    kept = SealedCopy.objects.filter(key_id__in=keys).values_list("key_id").annotate(Count("document_id"))
-    others = Document.objects.filter(key_id__in=keys, sealed_copy=None).values_list("key_id")
+    copies = SealedCopy.objects.filter(key_id__in=keys).values_list("key_id")
+    kept = copies.annotate(Count("document_id", distinct=True))
+    without = ~Exists(SealedCopy.objects.filter(document=OuterRef("pk")))
+    others = Document.objects.filter(without, key_id__in=keys).values_list("key_id")
     counts = dict.fromkeys(keys, 0) | dict(kept)
     for key_id, documents in others.annotate(Count("id")):
         counts[key_id] += documents
@@ -115,27 +117,28 @@ def continue_resealings(*, seconds: float = 50.0) -> int:
 
 
 def _reseal_batch(resealing: Resealing) -> int | None:
-    """Seal up to `BATCH` copies anew. Returns how many this worker has, None when there is nothing left to do."""
-    copies = list(
-        SealedCopy.objects.filter(key_id=resealing.key_id, unreadable=False).order_by("document_id")[:BATCH]
-    )
+    """Seal up to `BATCH` copies anew. Returns how many documents got off the key, None when there is nothing left to do."""
+    on_key = SealedCopy.objects.filter(key_id=resealing.key_id)
+    copies = list(on_key.filter(unreadable=False).order_by("document_id", "id")[:BATCH])
     if not copies:
         _finish(resealing)
         return None
     old, new = key_to_get_off(resealing.key_id), active_key(resealing.tenant_id)
-    blocks = {copy.document_id: _seal_anew(copy, old, new) for copy in copies}
+    blocks = {copy.id: _seal_anew(copy, old, new) for copy in copies}
     with transaction.atomic():
         hold_active(new)
         keep_from_going(old)
-        held = SealedCopy.objects.select_for_update().filter(document_id__in=blocks, key_id=old.id)
-        present = list(held.order_by("document_id"))
+        present = list(on_key.select_for_update().filter(id__in=blocks).order_by("id"))
         for copy in present:
-            block = blocks[copy.document_id]
+            block = blocks[copy.id]
             copy.unreadable = block is None
             if block is not None:
                 copy.block, copy.key_id = block, new.id
         SealedCopy.objects.bulk_update(present, ["block", "key", "unreadable"])
-        sealed = sum(not copy.unreadable for copy in present)
+        # A document may have several licenses: it counts once, with the last of them.
+        touched = {copy.document_id for copy in present}
+        hanging = on_key.filter(document_id__in=touched).values("document_id").distinct()
+        sealed = len(touched) - hanging.count()
         Resealing.objects.filter(id=resealing.id).update(documents=F("documents") + sealed)
     return sealed
 

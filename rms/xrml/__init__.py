@@ -4,7 +4,7 @@ from rms.xrml.document import MAX_SIZE, Document, Party, parse_documents
 from rms.xrml.issuing import Issuer, Terms, issue_license
 from rms.xrml.license import RESERVED_DATA_IDS, PublishingLicense, parse_license
 from rms.xrml.names import LocalName, clean_name
-from rms.xrml.opening import OpenedLicense, SealedSession, open_license, sealed_session
+from rms.xrml.opening import OpenedLicense, open_license, sealed_session
 from rms.xrml.public_key import DigestName, PublicKey
 from rms.xrml.rights_document import Grant, RightsDocument
 from rms.xrml.text import check_text
@@ -22,7 +22,6 @@ __all__ = [
     "PublicKey",
     "PublishingLicense",
     "RightsDocument",
-    "SealedSession",
     "Terms",
     "check_text",
     "clean_name",

@@ -85,6 +85,11 @@ class PublishingLicense:
         """SHA-256 in hexadecimal of the bytes as they came."""
         return hashlib.sha256(self.raw).hexdigest()
 
+    @cached_property
+    def body_digest(self) -> bytes:
+        """SHA-256 of the signed text: the same however the license was encoded on its way."""
+        return hashlib.sha256(self.documents[0].body.encode("utf-16-le")).digest()
+
 
 def parse_license(data: bytes) -> PublishingLicense:
     """Read a publishing license and verify the signature of every document in it.

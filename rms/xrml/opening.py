@@ -1,8 +1,7 @@
 """What a license keeps from everybody but the service: the content key and the policy."""
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rms.content_key import ContentKey
 from rms.errors import FormatError, SealError
@@ -21,24 +20,14 @@ class OpenedLicense:
     rights: RightsDocument
 
 
-@dataclass(frozen=True)
-class SealedSession:
-    """What in a license only the organization's private key opens: kept beside it, it can be sealed to another key.
+def sealed_session(license: PublishingLicense) -> bytes:
+    """The RSA-OAEP block with the license's session key: what in it only the organization's private key opens.
 
-    `body_digest` is the SHA-256 of the signed text, the same however the license was encoded on its way; `block` is the
-    RSA-OAEP block with the license's session key.
+    Kept beside the license, it can be sealed to another key. Raises `SealError` when the license has none.
     """
-
-    body_digest: bytes
-    block: bytes = field(repr=False)
-
-
-def sealed_session(license: PublishingLicense) -> SealedSession:
-    """The sealed session of a license. Raises `SealError` when it has none."""
     if license.enabling_bits is None:
         raise SealError
-    body = license.documents[0].body.encode("utf-16-le")
-    return SealedSession(hashlib.sha256(body).digest(), license.enabling_bits[: license.public_key.size])
+    return license.enabling_bits[: license.public_key.size]
 
 
 def open_license(license: PublishingLicense, *, decrypt: Callable[[bytes], bytes]) -> OpenedLicense:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.models import AdminEvent, UsageEvent
@@ -19,9 +19,9 @@ from tenants.models import Tenant
 from tests.conftest import Device, World, license_bytes
 from tests.keys.aging import let_announcements_pass
 from tracking import resealing
-from tracking.disabling import disable_key
-from tracking.models import Document, Resealing, SealedCopy
-from tracking.resealing import ResealingError, continue_resealings, hanging_on, request_resealing
+from tracking.disabling import disable_key, documents_on
+from tracking.models import Document, Resealing, SealedCopy, UnregisteredDocument
+from tracking.resealing import ResealingError, continue_resealings, hanging_on, keep_copy, request_resealing
 
 pytestmark = pytest.mark.django_db
 VIEW = ("dave@fabrikam.example", ["VIEW"])
@@ -124,6 +124,48 @@ def test_what_is_kept_opens_the_license_it_was_taken_from_only(world: World, dev
     SealedCopy.objects.filter(pk=target.pk).update(body_digest=copy.body_digest)
     forget_facts()
     assert dave.open(other["SerializedPublishingLicense"])["AccessStatus"] == "AccessDenied"  # by its own key
+
+
+def test_each_license_of_a_document_is_sealed_to_its_own_key(world: World, device: Callable[[str], Device]):
+    """The register has another license of the same document, as after a file was sealed to a newer key."""
+    bob = device("bob")
+    answer, other = bob.protect_for(VIEW), bob.protect_for(VIEW)
+    old = roll(world)
+    document = Document.objects.get(content_id=parse_license(license_bytes(answer)).content_id)
+    new = KeyVersion.objects.for_tenant(world.contoso).get(state="active")
+    later = parse_license(license_bytes(bob.protect_for(VIEW)))
+    keep_copy(document, later, new.id)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        keep_copy(document, later, new.id)
+    assert hanging_on([old.id, new.id]) == {old.id: 2, new.id: 2}
+    second = SealedCopy.objects.create(
+        document=document, key=old, body_digest=b"2" * 32, block=SealedCopy.objects.first().block
+    )
+    assert hanging_on([old.id]) == {old.id: 2} and documents_on(world.contoso, old).count() == 2
+    SealedCopy.objects.filter(pk=second.pk).update(unreadable=True)
+    request_resealing(world.contoso, old, actor=world.person("alice"))
+    # One of the two licenses cannot be read, so its document is still on the key.
+    assert continue_resealings() == 1
+    assert list(documents_on(world.contoso, old)) == [document]
+    assert Resealing.objects.get().documents == 1
+    for each in (answer, other):
+        assert device("dave").open(each["SerializedPublishingLicense"])["AccessStatus"] == "AccessGranted"
+    assert UsageEvent.objects.latest("id").key_id == new.id
+
+
+def test_a_license_that_the_register_does_not_know_is_noted(world: World, device: Callable[[str], Device]):
+    """As when the database was restored from before a file was sealed to the newer key."""
+    answer = device("bob").protect_for(VIEW)
+    roll(world)
+    later = device("bob").protect_for(VIEW)
+    document = Document.objects.get(content_id=parse_license(license_bytes(answer)).content_id)
+    kept = SealedCopy.objects.get(document__content_id=parse_license(license_bytes(later)).content_id)
+    known = Document.objects.get(pk=kept.document_id)
+    known.delete()
+    Document.objects.filter(pk=document.pk).update(content_id=known.content_id)
+    device("dave").open(later["SerializedPublishingLicense"])
+    seen = UnregisteredDocument.objects.get()
+    assert (seen.content_id, seen.key.state) == (known.content_id, "active")
 
 
 def test_a_roll_in_between_and_a_worker_that_dies(
