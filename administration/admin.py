@@ -3,8 +3,11 @@
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
+from django.views.decorators.csrf import csrf_exempt
 
 from administration.activation import activate_tenant, deactivate_tenant
+from administration.arrival_page import arrive
 from administration.models import IdempotencyRecord, OrganizationExport, Removal
 from audit.admin import ReadOnlyAdmin
 from keys.errors import KeyCustodyError
@@ -21,6 +24,11 @@ class TenantAdmin(ReadOnlyAdmin):
     ordering = ("name", "id")
     actions = ("activate", "deactivate")
     readonly_fields = ("id", "server_id")
+
+    def get_urls(self) -> list[URLPattern]:
+        site = self.admin_site
+        page = csrf_exempt(lambda request: arrive(request, site))  # the page asks for the token itself
+        return [path("arrive/", site.admin_view(page), name="arrive"), *super().get_urls()]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, User) and request.user.is_superuser

@@ -19,7 +19,7 @@ from tracking.models import Document
 _MOST_ROWS: Final = 5000
 # What was done to keys, for everybody who may see keys; and what else was done about it, for who may read the logs.
 _OF_KEYS: Final = (
-    "RollKey", "ActivateKey", "WithdrawKey", "ImportKey", "HoldKey", "RestoreKey", "ResealDocuments", "DocumentsResealed",
+    "RollKey", "ActivateKey", "WithdrawKey", "ImportKey", "HoldKey", "RestoreKey", "RecoverKeys", "ResealDocuments", "DocumentsResealed",
     "DisableKey", "EnableKey", "AskKeyDestruction", "ApproveKeyDestruction", "CancelKeyDestruction", "DestroyKey",
 )  # fmt: skip
 _BESIDES: Final = (

@@ -174,7 +174,8 @@ def _reseal_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
 def _hold_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
     key = incident.key
     if key.held_at is None:
-        return Step(steps.HOLD, TODO)
+        asked = resealing_of(incident.tenant, key)  # which holding would stop
+        return Step(steps.HOLD, WAITING if asked is not None and asked.finished_at is None else TODO)
     return Step(steps.HOLD, DONE, key.held_at, _logged(incident, "HoldKey", key.id))
 
 

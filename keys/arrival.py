@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from keys import keeping
 from keys.backends import brought
@@ -15,7 +16,7 @@ from rms.errors import SealError
 from rms.key_package import Package, PackagedKey, RecipientKey
 from tenants.models import Tenant
 
-_HELD: Final = "held"
+HELD: Final = "held"
 _TIMES: Final = ("created_at", "activated_at")
 
 
@@ -27,22 +28,18 @@ def take_over(tenant: Tenant, package: Package, recipient: RecipientKey) -> dict
     """
     taken = {}
     for key in package.keys.values():
-        record = _record(tenant, key, recipient) if key.wrapped or key.why_absent == _HELD else None
+        record = arrived(tenant, key, recipient) if key.wrapped or key.why_absent == HELD else None
         if record is not None:
             keeping.store(record)
             taken[key.fingerprint] = record
     return taken
 
 
-def _record(tenant: Tenant, key: PackagedKey, recipient: RecipientKey) -> KeyVersion:
+def arrived(tenant: Tenant, key: PackagedKey, recipient: RecipientKey) -> KeyVersion:
+    """The unsaved record of a key of a package, archived; held where the private half is absent. Raises `KeyRefusedError`."""
     refuse_what_others_have(key.public_key.modulus)
     if key.wrapped:
-        try:
-            private = brought.read(recipient.unwrap(key))
-        except SealError as error:
-            raise KeyRefusedError(
-                f"The key {key.fingerprint[:16]} does not open with the recipient's key."
-            ) from error
+        private = private_half(key, recipient)
         place = KeyVersion.Kind.SOFTWARE
         record = keeping.brought_key(tenant.id, private, state=KeyVersion.State.ARCHIVED, place=place)
     else:
@@ -60,6 +57,15 @@ def _record(tenant: Tenant, key: PackagedKey, recipient: RecipientKey) -> KeyVer
         setattr(record, name, _moment(key.facts, name) or getattr(record, name))
     record.archived_at = _moment(key.facts, "archived_at") or timezone.now()
     return record
+
+
+def private_half(key: PackagedKey, recipient: RecipientKey) -> Any:
+    """The private key in a package, checked like one that is brought. Raises `KeyRefusedError`."""
+    try:
+        return brought.read(recipient.unwrap(key))
+    except SealError as error:
+        text = _("The key %(key)s does not open with the recipient’s key.")
+        raise KeyRefusedError(text % {"key": key.fingerprint[:16]}) from error
 
 
 def _moment(facts: Mapping[str, Any], name: str) -> dt.datetime | None:

@@ -88,7 +88,7 @@ def import_key(tenant: Tenant, wrapped: bytes, *, actor: User, place: str = "") 
     record = keeping.brought_key(tenant.id, private, state=State.PENDING, place=place)
     try:
         with transaction.atomic():
-            _use_up(row)
+            use_up(row)
             keeping.store(record)
             after = {"state": record.state, "bits": record.bits, "kind": record.kind, "origin": record.origin}
             _log(tenant, actor, "ImportKey", record.id, record.fingerprint, after=after)
@@ -152,7 +152,7 @@ def restore_key(key: KeyVersion, wrapped: bytes, *, actor: User) -> KeyVersion:
         locked = KeyVersion.objects.select_for_update().get(id=key.id)
         if locked.held_at is None:
             raise KeyRefusedError(_("This key is not held."))
-        _use_up(row)
+        use_up(row)
         keeping.put_back(locked, private)
         keeping.store_private(locked)
         _log(
@@ -198,7 +198,8 @@ def choose_place(tenant: Tenant, place: str, *, actor: User) -> None:
         )
 
 
-def _unwrap(tenant: Tenant, wrapped: bytes) -> tuple[ImportKey, Any]:
+def unwrap(tenant: Tenant, wrapped: bytes) -> tuple[ImportKey, bytes]:
+    """The current import key, to be used up, and what was wrapped with it (DER). Raises `KeyRefusedError`, `KeyUnavailableError`."""
     row = current_import_key(tenant)
     if row is None:
         raise KeyRefusedError(
@@ -211,13 +212,17 @@ def _unwrap(tenant: Tenant, wrapped: bytes) -> tuple[ImportKey, Any]:
     except SealError as error:
         raise KeyUnavailableError(_("The import key cannot be unsealed; make a new one.")) from error
     try:
-        der = unwrap_private_key(wrapped, import_private)
+        return row, unwrap_private_key(wrapped, import_private)
     except SealError as error:
         raise KeyRefusedError(
             _(
                 "This cannot be unwrapped: it is not wrapped with the current import key, or not in the documented way."
             )
         ) from error
+
+
+def _unwrap(tenant: Tenant, wrapped: bytes) -> tuple[ImportKey, Any]:
+    row, der = unwrap(tenant, wrapped)
     return row, brought.read(der)
 
 
@@ -231,7 +236,7 @@ def refuse_what_others_have(modulus: int) -> None:
         )
 
 
-def _use_up(row: ImportKey) -> None:
+def use_up(row: ImportKey) -> None:
     """Within a transaction: an import key is used once. Raises `KeyRefusedError` when somebody was quicker."""
     unused = ImportKey.objects.filter(id=row.id, sealed_private__isnull=False)
     if not unused.update(sealed_private=None, kek_id="", used_at=timezone.now()):

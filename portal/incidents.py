@@ -4,6 +4,7 @@ import uuid
 from typing import Any, Final
 
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -29,11 +30,12 @@ from administration.incidents import (
 )
 from keys import incidents as steps
 from keys.errors import KeyCustodyError
-from keys.incidents import PLAYBOOK, TITLES, incidents_of, open_incident
-from keys.models import KeyIncident
+from keys.incidents import PLAYBOOK, TITLES, USED, incidents_of, open_incident
+from keys.models import KeyIncident, KeyVersion
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.incidents import EndForm, OpenForm, RevokeForm, SizeForm, StepForm
 from portal.key_ends import ENDS, closed_by
+from portal.paging import page_of
 from tenants.changes import ChangeRefusedError
 from tenants.membership import MANAGE_KEYS, READ_KEYS, may
 from tracking.disabling import destruction_of
@@ -106,7 +108,7 @@ def incident_list(request: MemberRequest) -> HttpResponse:
             {"kind": kind, "label": label, "steps": [TITLES[step] for step in PLAYBOOK[kind]]}
             for kind, label in kinds
         ],
-        "incidents": incidents_of(request.tenant)[:100],
+        "page": page_of(incidents_of(request.tenant), request.GET, "-opened_at", "id"),
         "may_act": may(request.user, MANAGE_KEYS),
     }
     return render(request, "portal/incidents.html", context)
@@ -117,6 +119,9 @@ def incident_list(request: MemberRequest) -> HttpResponse:
 @fresh_sign_in
 def open_page(request: MemberRequest) -> HttpResponse:
     """Say what happened, to which key; then all administrators are told."""
+    if not KeyVersion.objects.for_tenant(request.tenant).filter(state__in=USED).exists():
+        messages.error(request, _("There is no key yet to which something could have happened."))
+        return redirect("key_incidents")
     initial = {name: request.GET[name] for name in ("kind", "drill") if name in request.GET}
     form = OpenForm(request.POST or None, initial=initial, tenant=request.tenant)
     if request.method == "POST" and form.is_valid():
@@ -294,8 +299,12 @@ def _row(step: Step) -> dict[str, Any]:
     }
 
 
-def _in_words(facts: dict[str, int]) -> list[tuple[Promise | str, int]]:
-    return [(NUMBERS.get(name, name), number) for name, number in facts.items()]
+def _in_words(facts: dict[str, int]) -> list[tuple[Promise | str, str]]:
+    """Counts with thousands set apart; the size of a key is a name rather than a count."""
+    return [
+        (NUMBERS.get(name, name), str(number) if name == "bits" else intcomma(number))
+        for name, number in facts.items()
+    ]
 
 
 def _text(body: str, name: str) -> HttpResponse:

@@ -50,6 +50,8 @@ def import_key_new(request: MemberRequest) -> HttpResponse:
     """Make an import key, then back to the page that needs it."""
     importing.make_import_key(request.tenant, actor=request.user)
     messages.success(request, _("An import key has been made. Download it and wrap your key with it."))
+    if request.POST.get("next") == "key_recovery":
+        return redirect("key_recovery")
     held = _held(request, request.POST.get("restore", ""))
     return redirect("key_restore", held.id) if held is not None else redirect("key_bring")
 

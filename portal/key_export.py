@@ -1,6 +1,7 @@
 """Export of keys: what would be handed over, asking, approving as the second person, downloading."""
 
 import uuid
+from collections import Counter
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -15,12 +16,11 @@ from keys.errors import KeyCustodyError
 from keys.models import KeyExport
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.key_export import ExportForm, WaitForm
+from portal.paging import page_of
 from portal.powers import ask
 from tenants.changes import ChangeRefusedError
 from tenants.membership import MANAGE_KEYS, READ_KEYS, may
 from tracking.models import Document
-
-_SHOWN = 50
 
 
 @require_safe
@@ -28,17 +28,18 @@ _SHOWN = 50
 def overview(request: MemberRequest) -> HttpResponse:
     """What an export hands over and what it cannot, what is under way, and what there was."""
     tenant = request.tenant
-    rows = [{"one": one, "state": exports.state_of(one)} for one in exports.exports_of(tenant)[:_SHOWN]]
-    current = next((row for row in rows if row["state"] in (exports.WAITING, exports.APPROVED)), None)
-    refusal = (
-        exports.why_not_second(current["one"], request.user)  # type: ignore[arg-type]  # as put in above
-        if current and current["state"] == exports.WAITING
-        else None
-    )
+    newest = exports.exports_of(tenant).first()  # the only one that can be under way
+    state = exports.state_of(newest) if newest else ""
+    current = newest if state in (exports.WAITING, exports.APPROVED) else None
+    refusal = exports.why_not_second(current, request.user) if current and state == exports.WAITING else None
+    earlier = exports.exports_of(tenant).exclude(id=current.id) if current else exports.exports_of(tenant)
+    page = page_of(earlier, request.GET, "-requested_at", "id")
     context = {
-        "keys": [{"key": key, "absent": exports.why_not_exportable(key)} for key in exports.keys_of(tenant)],
-        "rows": [row for row in rows if row is not current],
+        "keys": Counter(exports.why_not_exportable(key) or "handed" for key in exports.keys_of(tenant)),
+        "page": page,
+        "rows": [{"one": one, "state": exports.state_of(one)} for one in page.rows],
         "current": current,
+        "state": state,
         "may_export": may(request.user, MANAGE_KEYS),
         "refusal": str(refusal) if refusal else "",
         "hours": exports.wait_of(tenant),

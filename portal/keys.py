@@ -22,6 +22,7 @@ from keys.uses import SHOWN_DAYS, Day, uses_of
 from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.charts import columns
 from portal.forms.keys import PolicyForm, RollForm
+from portal.paging import page_of
 from portal.powers import ask
 from tenants.membership import MANAGE_KEYS, READ_KEYS, may
 from tenants.models import Tenant
@@ -42,24 +43,27 @@ STATE_TONES = {
 @require_safe
 @member_page(MANAGE_KEYS, READ_KEYS)
 def key_list(request: MemberRequest) -> HttpResponse:
-    """All key versions, newest first, with the documents that hang on each; what is planned, what there is to know."""
+    """Key versions, newest first, with the documents that hang on each; what is planned, what there is to know."""
     tenant = request.tenant
-    keys = list(KeyVersion.objects.for_tenant(tenant).order_by("-created_at"))
-    uses = uses_of(tenant, [key.id for key in keys])
-    counts = _documents_on(tenant)
-    active = next((key for key in keys if key.state == KeyVersion.State.ACTIVE), None)
+    versions = KeyVersion.objects.for_tenant(tenant)
+    active = versions.filter(state=KeyVersion.State.ACTIVE).first()
+    page = page_of(versions, request.GET, "-created_at", "id")
+    ids = [key.id for key in page.rows]
+    uses = uses_of(tenant, [*ids, active.id] if active and active.id not in ids else ids)
+    counts = _documents_on(tenant, ids)
     row = policy_row(tenant)
     context = {
         "rows": [
             {
                 "key": key,
                 "documents": counts.get(key.id, 0),
-                "tone": _tone(key),
+                "tone": tone_of(key),
                 "uses": sum(day.total for day in uses[key.id]),
             }
-            for key in keys
+            for key in page.rows
         ],
-        "pending": next((key for key in keys if key.state == KeyVersion.State.PENDING), None),
+        "page": page,
+        "pending": versions.filter(state=KeyVersion.State.PENDING).first(),
         "active": active,
         "may_roll": may(request.user, MANAGE_KEYS),
         "policy": read_policy(row),
@@ -84,7 +88,7 @@ def key_detail(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
         raise Http404
     context = {
         "key": key,
-        "tone": _tone(key),
+        "tone": tone_of(key),
         "may_hold": may(request.user, MANAGE_KEYS),
         "holdable": is_holdable(key),
         "documents": Document.objects.for_tenant(request.tenant).filter(key=key).count(),
@@ -208,8 +212,9 @@ def reseal(request: MemberRequest, key_id: uuid.UUID) -> HttpResponse:
             "Afterwards they need this private key no more. A key that you brought or hold then no longer decides over them."
         ),
         button=_("Seal to the active key"),
-        back="keys",
-        crumb=_("Keys"),
+        back="key",
+        back_to=[key.id],
+        crumb=_("Key"),
     )
 
 
@@ -241,12 +246,14 @@ def policy(request: MemberRequest) -> HttpResponse:
     return render(request, "portal/key_policy.html", context, status=400 if form.errors else 200)
 
 
-def _tone(key: KeyVersion) -> str:
+def tone_of(key: KeyVersion) -> str:
     return "warn" if key.held_at else STATE_TONES[key.state]
 
 
-def _documents_on(tenant: Tenant) -> dict[uuid.UUID, int]:
-    hanging = Document.objects.for_tenant(tenant).values_list("key_id").annotate(Count("id"))
+def _documents_on(tenant: Tenant, keys: list[uuid.UUID]) -> dict[uuid.UUID, int]:
+    hanging = (
+        Document.objects.for_tenant(tenant).filter(key__in=keys).values_list("key_id").annotate(Count("id"))
+    )
     return dict(hanging)
 
 

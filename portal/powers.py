@@ -1,6 +1,7 @@
 """Settings: who holds which role, who is a super user, who may protect, which services act for the organization."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -286,6 +287,7 @@ def ask(
     warning: str,
     button: str,
     back: str,
+    back_to: Sequence[object] = (),
     crumb: str = "",
     more: str = "",
     form: Any = None,
@@ -297,7 +299,7 @@ def ask(
         "warning": warning,
         "more": more,
         "button": button,
-        "back": reverse(back),
+        "back": reverse(back, args=back_to),
         "crumb": crumb,
         "form": form,
         "danger": danger,

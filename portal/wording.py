@@ -103,6 +103,7 @@ CHANGES: Final[dict[str, Text]] = {
     "CertifyKeyDestruction": _("Certificate of a destroyed key made"),
     "HoldKey": _("Key held"),
     "RestoreKey": _("Held key restored"),
+    "RecoverKeys": _("Missing keys brought back from a package"),
     "RequestKeyExport": _("Export of keys asked for"),
     "ApproveKeyExport": _("Export of keys approved"),
     "RejectKeyExport": _("Export of keys rejected"),

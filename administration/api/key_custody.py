@@ -1,7 +1,6 @@
 """Keys that are brought and held, and where keys are kept: the admin API's view."""
 
 import base64
-import binascii
 import uuid
 from typing import Any
 
@@ -37,16 +36,20 @@ class ImportKeySerializer(serializers.ModelSerializer[ImportKey]):
         return importing.import_fingerprint(row)
 
 
+class Base64Field(serializers.CharField):
+    """Bytes, as Base64."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return base64.b64decode(super().to_internal_value(data), validate=True)
+        except ValueError:
+            raise serializers.ValidationError("This is not Base64.") from None
+
+
 class WrappedKeySerializer(serializers.Serializer[Any]):
     """`wrapped` is the wrapped key in Base64."""
 
-    wrapped = serializers.CharField(max_length=MAX_WRAPPED * 2)
-
-    def validate_wrapped(self, value: str) -> bytes:
-        try:
-            return base64.b64decode(value, validate=True)
-        except binascii.Error:
-            raise serializers.ValidationError("This is not Base64.") from None
+    wrapped = Base64Field(max_length=MAX_WRAPPED * 2)
 
 
 class BringKeySerializer(WrappedKeySerializer):

@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from administration.incident_end import ASK, MOVES
@@ -17,6 +19,19 @@ from tenants.models import Tenant
 
 _MOST_NAMED = 1000
 _FORMATS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+
+
+_STATES = {
+    KeyVersion.State.ACTIVE: _("Active"),
+    KeyVersion.State.ARCHIVED: _("Archived"),
+    KeyVersion.State.DISABLED: _("Disabled"),
+}
+
+
+def _named(key: KeyVersion) -> str:
+    """A key by its fingerprint, its state and since when it was in use."""
+    since = date_format(timezone.localtime(key.activated_at or key.created_at), "SHORT_DATE_FORMAT")
+    return f"{key.fingerprint[:16]} · {_STATES[KeyVersion.State(key.state)]} · {since}"
 
 
 class OpenForm(forms.Form):
@@ -42,7 +57,7 @@ class OpenForm(forms.Form):
         super().__init__(*args, **kwargs)
         keys = KeyVersion.objects.for_tenant(tenant).filter(state__in=USED).order_by("-activated_at")
         field: Any = self.fields["key"]
-        field.queryset = keys
+        field.queryset, field.label_from_instance = keys, _named
         field.initial = keys.filter(state=KeyVersion.State.ACTIVE).first()
 
 

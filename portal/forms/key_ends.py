@@ -13,7 +13,7 @@ class DestructionForm(forms.Form):
         label=_("Reason"),
         help_text=_("All administrators read it."),
         max_length=LONGEST_REASON,
-        widget=forms.Textarea,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
     grace_days = forms.IntegerField(
         label=_("Days of grace"),

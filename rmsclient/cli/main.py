@@ -19,6 +19,7 @@ from rmsclient.cli import (
     key_custody,
     key_ends,
     key_export,
+    key_recovery,
     keys,
     logs,
     organization,
@@ -74,6 +75,7 @@ def build_parser() -> CommandParser:
     key_group = keys.register(admin)
     key_custody.register(key_group)
     key_export.register(key_group)
+    key_recovery.register(key_group)
     key_ends.register(key_group)
     incidents.register(key_group)
     logs.register(admin)

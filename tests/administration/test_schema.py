@@ -76,6 +76,7 @@ NOT_SO_EASILY = (
     "/api/v1/keys/{key_id}/certificate/",
     "/api/v1/keys/{key_id}/destroy/",
     "/api/v1/keys/import/",
+    "/api/v1/keys/import-package/",
     "/api/v1/keys/{id}/restore/",
     "/api/v1/organization/",
     "/api/v1/documents/{content_id}/seal/",

@@ -86,7 +86,7 @@ def addresses(world: World, document: Document) -> list[str]:
         "/", "/documents/", "/documents/?q=zzz", one, f"{one}revoke/", "/templates/", "/templates/files/", f"/templates/{template.id}/",
         "/people/", f"/people/{world.person('carol').id}/", "/people/import/",
         f"/people/{world.person('carol').id}/merge/?other={world.person('bob').id}", "/groups/", f"/groups/{group.id}/", "/keys/",
-        "/keys/roll/", "/keys/policy/", "/keys/policy/?stated_age_days=730&bits=2048", f"/keys/{document.key_id}/", "/keys/incidents/", f"/keys/incidents/{incident.id}/", f"/keys/incidents/{incident.id}/steps/revoke/", f"/keys/incidents/{incident.id}/steps/tell/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/roles/",
+        "/keys/roll/", "/keys/export/", "/keys/policy/?stated_age_days=730&bits=2048", f"/keys/{document.key_id}/", "/keys/incidents/", f"/keys/incidents/{incident.id}/", f"/keys/incidents/{incident.id}/steps/revoke/", f"/keys/incidents/{incident.id}/steps/tell/", "/logs/", "/logs/changes/", "/settings/", "/settings/deactivate/", "/settings/roles/",
         "/settings/super-users/", "/settings/protecting/", "/settings/limits/",
         f"{one}access/?person=carol@contoso.example", f"{one}access/change/", f"/templates/{template.id}/what-if/", "/settings/services/", "/profile/devices/", "/settings/edit/",
         "/settings/domains/", f"/settings/domains/{claim.id}/", f"/settings/domains/{claim.id}/remove/",

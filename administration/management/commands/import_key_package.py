@@ -7,13 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from administration.activation import OrganizationError
-from administration.arrival import import_package
+from administration.arrival import founder_at, import_package
 from keys.errors import KeyCustodyError
 from rms.errors import FormatError
 from rms.key_package import MAX_PACKAGE, RecipientKey
 from tenants.changes import ChangeRefusedError
-from tenants.domain_names import canonical_address
-from tenants.models import User
 
 
 class Command(BaseCommand):
@@ -31,13 +29,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        address = canonical_address(options["admin"])
-        founder = User.objects.filter(
-            emailaddress__email=address, emailaddress__verified=True, is_active=True
-        ).first()
-        if founder is None:
-            raise CommandError(f"Nobody here has proven the address {address}; they sign up first.")
         try:
+            founder = founder_at(options["admin"])
             with options["package"].open("rb") as stream:
                 data = stream.read(MAX_PACKAGE + 1)
             arrival = import_package(data, _recipient(options["recipient_key"]), founder=founder)
