@@ -74,6 +74,17 @@ def rows(world: World, device: Any) -> None:
     aggregate()
     oidc_signing_key()
     carol = world.person("carol")
+    add_people(world, carol)
+    add_keys(world, carol)
+    add_machines(world, carol)
+    OrganizationExport.objects.create(tenant=world.contoso, requested_by="alice@contoso.example")
+    ProtectionLimits.objects.create(tenant=world.contoso)
+    change_access(Document.objects.get(), {"erin@individual.example": ["VIEW"]}, actor=carol, reason="asked")
+    request_removal(world.fabrikam, reason="merged", actor=None)
+
+
+def add_people(world: World, carol: User) -> None:
+    later = timezone.now() + timedelta(days=1)
     sales = Group.objects.get(name="Sales")
     everybody = Group.objects.create(tenant=world.contoso, name="Everybody")
     GroupNesting.objects.create(parent=everybody, child=sales)
@@ -81,6 +92,31 @@ def rows(world: World, device: Any) -> None:
         tenant=world.contoso, user=carol, reason="audit", appointed_by="alice"
     )
     SuperUserNotice.objects.create(last_id=1)
+    DomainClaim.objects.create(tenant=world.contoso, domain="contoso.test")
+    StatedAddress.objects.create(tenant=world.contoso, user=carol, address="carol@elsewhere.example")
+    DirectoryEntry.objects.create(tenant=world.contoso, user=carol, user_name="carol")
+    IdentityProvider.objects.create(
+        tenant=world.contoso, kind="oidc", name="Contoso", sealed_secret=b"a sealed client secret"
+    )
+    Invitation.objects.create(
+        tenant=world.contoso,
+        email="new@contoso.example",
+        token_hash="hash-of-an-invitation",
+        expires_at=later,
+    )
+    OrganizationInvitation.objects.create(
+        email="new@example.org", token_hash="hash-of-a-sign-up", expires_at=later
+    )
+    ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
+    queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
+    Authenticator.objects.create(user=carol, type="totp", data={"secret": "a sealed secret of an app"})
+    UserSession.objects.create(
+        user=carol, ip="203.0.113.9", session_key="key-of-a-session", user_agent="curl/8"
+    )
+
+
+def add_keys(world: World, carol: User) -> None:
+    later = timezone.now() + timedelta(days=1)
     key = KeyVersion.objects.for_tenant(world.contoso).get()
     replan()
     KeyNotice.objects.create(tenant=world.contoso, key=key, kind="too_old", since=key.created_at)
@@ -93,26 +129,6 @@ def rows(world: World, device: Any) -> None:
     Destruction.objects.create(
         tenant=world.contoso, key=key, reason="leaked", asked_by="alice", asked_by_id=carol.id, grace_days=7
     )
-    client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
-    ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
-    ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
-    DomainClaim.objects.create(tenant=world.contoso, domain="contoso.test")
-    StatedAddress.objects.create(tenant=world.contoso, user=carol, address="carol@elsewhere.example")
-    DirectoryEntry.objects.create(tenant=world.contoso, user=carol, user_name="carol")
-    IdentityProvider.objects.create(
-        tenant=world.contoso, kind="oidc", name="Contoso", sealed_secret=b"a sealed client secret"
-    )
-    later = timezone.now() + timedelta(days=1)
-    Invitation.objects.create(
-        tenant=world.contoso,
-        email="new@contoso.example",
-        token_hash="hash-of-an-invitation",
-        expires_at=later,
-    )
-    OrganizationInvitation.objects.create(
-        email="new@example.org", token_hash="hash-of-a-sign-up", expires_at=later
-    )
-    ScimToken.objects.create(tenant=world.contoso, name="directory", token_hash="hash-of-a-scim-token")
     KeyPolicy.objects.create(tenant=world.contoso, place="software")
     ImportKey.objects.create(
         tenant=world.contoso,
@@ -129,15 +145,12 @@ def rows(world: World, device: Any) -> None:
         requested_by="alice",
         expires_at=later,
     )
-    OrganizationExport.objects.create(tenant=world.contoso, requested_by="alice@contoso.example")
-    ProtectionLimits.objects.create(tenant=world.contoso)
-    change_access(Document.objects.get(), {"erin@individual.example": ["VIEW"]}, actor=carol, reason="asked")
-    request_removal(world.fabrikam, reason="merged", actor=None)
-    queue_mail("new@contoso.example", subject="Welcome", text="a code in a mail")
-    Authenticator.objects.create(user=carol, type="totp", data={"secret": "a sealed secret of an app"})
-    UserSession.objects.create(
-        user=carol, ip="203.0.113.9", session_key="key-of-a-session", user_agent="curl/8"
-    )
+
+
+def add_machines(world: World, carol: User) -> None:
+    client = OidcClient.objects.create(id="gateway", name="Gateway", secret=CLIENT_SECRET)
+    ServicePrincipal.objects.create(tenant=world.contoso, name="gateway", client=client)
+    ClientLog.objects.create(tenant_id=world.contoso.id, kind="debug", body="what the device said")
     IdempotencyRecord.objects.create(
         tenant=world.contoso,
         person_id=carol.id,

@@ -1,4 +1,4 @@
-"""Usage rows made in bulk, and what a day's file must then hold."""
+"""Usage rows made in bulk, the segments made of them, and what a day's file must then hold."""
 
 import datetime as dt
 import threading
@@ -9,13 +9,15 @@ from typing import Any
 from django.db import connection
 
 from audit.aggregation import day_file
-from audit.models import UsageEvent
+from audit.models import LogSegment, UsageEvent, scope_of
 from audit.w3c import HEADER, format_row
 
 CONTOSO = uuid.UUID("c0000000-0000-4000-8000-000000000001")
 FABRIKAM = uuid.UUID("f0000000-0000-4000-8000-000000000002")
 DAY = dt.date(2026, 3, 1)
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+MIDNIGHT = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
 
 
 def add_rows(tenant_id: uuid.UUID | None, times: Iterable[dt.datetime], **facts: Any) -> list[UsageEvent]:
@@ -27,6 +29,10 @@ def add_rows(tenant_id: uuid.UUID | None, times: Iterable[dt.datetime], **facts:
 
 def seconds(count: int, start: dt.datetime = NOON) -> list[dt.datetime]:
     return [start + dt.timedelta(seconds=number) for number in range(count)]
+
+
+def segments(tenant_id: uuid.UUID | None) -> list[LogSegment]:
+    return list(LogSegment.objects.filter(scope=scope_of(tenant_id)).order_by("number"))
 
 
 def read_day(tenant_id: uuid.UUID | None, day: dt.date = DAY) -> str:

@@ -30,13 +30,13 @@ class SlowWriter:
         self.wrote, self.end, self.roll_back = threading.Event(), threading.Event(), False
         self.name = name
         self.thread = in_thread(self._write)
-        assert self.wrote.wait(10)
+        assert self.wrote.wait(120)
 
     def _write(self) -> None:
         with transaction.atomic():
             record_usage(usage(self.name))
             self.wrote.set()
-            assert self.end.wait(20)
+            assert self.end.wait(120)
             transaction.set_rollback(self.roll_back)
 
     def finish(self, *, roll_back: bool = False) -> None:

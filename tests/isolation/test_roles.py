@@ -4,37 +4,18 @@ The routes come from the URLconf and the methods from its views: a route, or a m
 fails. Other organizations' objects: `test_matrix.py`.
 """
 
-import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from allauth.account.models import EmailAddress
-from allauth.idp.oidc.models import Token
-from django.db import transaction
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 
-from administration.devices import create_service
-from portal.access import PROVEN_AT
-from portal.guests import _UNTIL as GUEST_UNTIL
 from tenants import membership as m
-from tenants.models import IdentityProvider, RoleAssignment, ServicePrincipal, User
-from tests.conftest import Device, World, make_token
-from tests.isolation.test_matrix import samples
-from tests.portal.conftest import BACKEND
-from tracking.models import Document
+from tests.conftest import World
+from tests.isolation.asking import API_ROOT, wrong_calls, wrong_pages
+from tests.isolation.cast import GUEST, MEMBER, PERSON, PERSONAS, PUBLIC, TOKEN, Cast
 
 pytestmark = pytest.mark.django_db
-
-# Besides powers, named by `tenants.membership`:
-PUBLIC: Final = "everybody"
-TOKEN: Final = "every person or service with a token"
-GUEST: Final = "everybody who is signed in, people without an account too"
-PERSON: Final = "people with an account, of an organization or none"
-MEMBER: Final = "people of an organization"
 
 # Page: who may look (GET), who may act (POST); None: there is nothing of the kind.
 PAGES: Final[dict[str, tuple[str | None, str | None]]] = {
@@ -290,14 +271,6 @@ API: Final[dict[str, dict[str, str]]] = {
     "logs/admin/": {"get": m.READ_LOGS},
 }  # fmt: skip
 
-# Pages that find nothing (404) when nothing is sent; `$` is somebody of the organization.
-FORMS: Final[dict[str, dict[str, str]]] = {
-    "profile/sessions/": {"session": "others"},
-    "people/bulk/": {"action": "suspend"},
-    "people/<uuid:person_id>/addresses/": {"do": "add"},
-    "groups/<uuid:group_id>/members/": {"do": "add", "person": "$"},
-}
-
 # No roles decide here.
 ELSEWHERE: Final = {
     "healthz": "tells everybody that the process answers",
@@ -310,9 +283,6 @@ ELSEWHERE: Final = {
     "t/<uuid:tenant_id>/": "directories, by their own secrets: tests/scim; and the address inside a license",
     "^my/": "devices: everybody with a token, rights decide: tests/licensing",
 }
-_API: Final = "api/v1/"
-ROLES: Final = tuple(RoleAssignment.Role.values)
-PERSONAS: Final = (*ROLES, "member", "of no organization", "guest", "service", "nobody")
 
 
 def routes() -> Iterator[tuple[str, Any]]:
@@ -330,78 +300,13 @@ def routes() -> Iterator[tuple[str, Any]]:
 def test_every_route_has_its_line() -> None:
     pages, api = set(), {}
     for route, view in routes():
-        if route.startswith(_API):
+        if route.startswith(API_ROOT):
             served = {"get", "post", "put", "patch", "delete"} & set(view.cls.http_method_names)
-            api[route.removeprefix(_API)] = {method for method in served if hasattr(view.cls, method)}
+            api[route.removeprefix(API_ROOT)] = {method for method in served if hasattr(view.cls, method)}
         else:
             pages.add(route)
     assert pages == set(PAGES)
     assert api == {route: set(methods) for route, methods in API.items()}
-
-
-def is_allowed(persona: str, who: str) -> bool:
-    if who == PUBLIC or persona == "nobody":
-        return who == PUBLIC
-    if persona == "service":
-        return who == TOKEN
-    if persona == "guest":
-        return who == GUEST
-    if who in (TOKEN, GUEST, PERSON):
-        return True
-    return persona in (*ROLES, "member") if who == MEMBER else who in m.allowed_to(persona)
-
-
-class Cast:
-    """One of each, in an organization that has one of everything."""
-
-    def __init__(self, world: World, bob: Device) -> None:
-        self.world = world
-        bob.protect_for(("carol@contoso.example", ["VIEW"]), FileName="plan.pdf")
-        IdentityProvider.objects.create(
-            tenant=world.contoso, kind="oidc", name="Login",
-            settings={"issuer": "https://login.example", "client_id": "c"},
-        )  # fmt: skip
-        # Before there are more roles: the samples name the only one.
-        made = samples(world, Document.objects.get())
-        self._values = {name: make("") for name, make in made.items()} | {"token": "x", "program": "other"}
-
-    def path(self, route: str) -> str:
-        return "/" + re.sub(r"<\w+:(\w+)>", lambda name: str(self._values[name[1]]), route)
-
-    def form(self, route: str, method: str) -> dict[str, str]:
-        sent = FORMS.get(route, {}) if method == "post" else {}
-        return {name: value.replace("$", str(self._values["person_id"])) for name, value in sent.items()}
-
-    def person(self, persona: str) -> User | None:
-        if persona in ("nobody", "service"):
-            return None
-        if persona == "of no organization":
-            return self.world.person("erin")
-        name = persona.replace("_", "-")
-        home = None if persona == "guest" else self.world.contoso
-        person = User.objects.create_user(
-            f"{name}@{'individual' if home is None else 'contoso'}.example",
-            tenant=home,
-            is_guest=home is None,
-        )
-        EmailAddress.objects.create(user=person, email=person.email, verified=True, primary=True)
-        if persona in ROLES:
-            RoleAssignment.objects.create(tenant=self.world.contoso, user=person, role=persona)
-        return person
-
-    def token(self, persona: str) -> str:
-        if persona != "service":
-            person = self.person(persona)
-            return make_token(person) if person else ""
-        create_service(self.world.contoso, "Indexer", {"licensing", "protect-for-others"}, actor="operator")
-        client = ServicePrincipal.objects.for_tenant(self.world.contoso).get(name="Indexer").client
-        token = Token(
-            type=Token.Type.ACCESS_TOKEN, client=client, expires_at=timezone.now() + timedelta(hours=1)
-        )
-        token.set_value("of-the-service")
-        token.set_scopes(client.get_scopes())
-        token.save()
-        return "of-the-service"
 
 
 @pytest.fixture
@@ -413,69 +318,13 @@ def test_pages(cast: Cast) -> None:
     wrong = []
     for persona in PERSONAS:
         if persona != "service":
-            wrong += wrong_pages(cast, persona)
+            wrong += wrong_pages(cast, persona, PAGES)
     assert wrong == []
-
-
-def wrong_pages(cast: Cast, persona: str) -> Iterator[str]:
-    client = Client(raise_request_exception=False)
-    person = cast.person(persona)
-    if person is not None:
-        client.force_login(person, backend=BACKEND)
-        session = client.session
-        # Long ago, so that dangerous pages go no further than to ask for a proof; roles are looked at before.
-        session[PROVEN_AT], session[GUEST_UNTIL] = 0, 2**40
-        session.save()
-    for route, line in PAGES.items():
-        for method, who in zip(("get", "post"), line, strict=True):
-            with transaction.atomic():
-                answer = getattr(client, method)(cast.path(route), cast.form(route, method))
-                transaction.set_rollback(True)
-            if who is None:
-                if answer.status_code not in (302, 403, 405):
-                    yield f"{method} {route}: {answer.status_code}, and has no line"
-            elif is_let_in(answer, route, person) != is_allowed(persona, who):
-                target = answer.headers.get("Location", "")
-                yield f"{method} {route} answers {persona} with {answer.status_code} {target}"
-
-
-def is_let_in(answer: Any, route: str, person: User | None) -> bool:
-    """Refusals: forbidden, not found, and away to signing in, or home for those whom the page is not for."""
-    if answer.status_code == 302:
-        away = answer.headers["Location"]
-        # Guests read first and join organizations later.
-        outside = person is not None and person.tenant_id is None and "<str:token>" not in route
-        return not (
-            away.startswith("/accounts/login/") or (away == "/" and outside and route != "preferences/")
-        )
-    if answer.status_code == 404:  # nobody invited, no day over, no import key made
-        return any(part in route for part in ("<str:token>", "proof", "import.pem", "certificate"))
-    return answer.status_code not in (401, 403, 405) and answer.status_code < 500
 
 
 def test_api(cast: Cast) -> None:
     wrong = []
     for persona in PERSONAS:
         if persona != "guest":
-            wrong += wrong_calls(cast, persona)
+            wrong += wrong_calls(cast, persona, API)
     assert wrong == []
-
-
-def wrong_calls(cast: Cast, persona: str) -> Iterator[str]:
-    token = cast.token(persona)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    client = Client(raise_request_exception=False)
-    for route, line in API.items():
-        for method, who in line.items():
-            sent = {} if method == "get" else {"data": "{}", "content_type": "application/json"}
-            with transaction.atomic():
-                answer = getattr(client, method)(cast.path(f"{_API}{route}"), headers=headers, **sent)
-                transaction.set_rollback(True)
-            # Nobody has a program called "other", no day is over yet, no archive and no import key was made; but looking is
-            # allowed.
-            is_there = not any(
-                part in route for part in ("program", "proof", "export/file", "import-key", "certificate")
-            )
-            refused = answer.status_code in (401, 403) or (answer.status_code == 404 and is_there)
-            if refused == is_allowed(persona, who) or answer.status_code >= 500:
-                yield f"{method} {route} answers {persona} with {answer.status_code}"

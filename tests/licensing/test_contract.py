@@ -148,21 +148,24 @@ def by_role(**policy: Any) -> dict[str, Any]:
     }
 
 
-def test_publish_reply(world: World, device: Callable[[str], Device]) -> None:
+def with_everything() -> dict[str, Any]:
+    """A request that uses what there is."""
     body = by_role(
         Descriptors=[{"Name": "Plan; 2027", "Description": "For Dave", "Language": "C"}],
         IntervalTimeInDays=7,
         LicenseValidUntil="2099-01-01T00:00:00Z",
         EncryptedApplicationData={"a": " b "},
     )
-    answer = device("bob").publish(
-        {
-            **body,
-            "ReferralInfo": "mailto:bob@contoso.example",
-            "SignedApplicationData": {"k": "v\nw"},
-            "Unknown": 1,
-        }
-    )
+    return {
+        **body,
+        "ReferralInfo": "mailto:bob@contoso.example",
+        "SignedApplicationData": {"k": "v\nw"},
+        "Unknown": 1,
+    }
+
+
+def test_publish_reply(world: World, device: Callable[[str], Device]) -> None:
+    answer = device("bob").publish(with_everything())
     assert answer.keys() == {
         "SerializedPublishingLicense", "Id", "Name", "Description", "Owner", "Referrer", "ContentId", "Key",
         "SignedApplicationData", "EncryptedApplicationData",
@@ -175,6 +178,9 @@ def test_publish_reply(world: World, device: Callable[[str], Device]) -> None:
     assert license.startswith(b"\xef\xbb\xbf<?xml")
     assert b"dave" not in license  # the grants are nobody's business but the service's
 
+
+def test_use_reply(world: World, device: Callable[[str], Device]) -> None:
+    answer = device("bob").publish(with_everything())
     granted = device("dave").open(answer["SerializedPublishingLicense"])
     assert granted["AccessStatus"] == "AccessGranted" and granted["FromTemplate"] is False
     assert granted["Rights"] == [

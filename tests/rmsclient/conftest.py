@@ -39,6 +39,21 @@ def store(tmp_path):
     return SignInStore(tmp_path / "config")
 
 
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "work"
+    (root / "sub" / "deep").mkdir(parents=True)
+    (root / "a.txt").write_bytes(b"alpha")
+    (root / "plan.docx").write_bytes(b"x" * 5000)
+    (root / "sub" / "photo.JPG").write_bytes(bytes(range(256)) * 33)
+    (root / "sub" / "deep" / "empty").write_bytes(b"")
+    return root
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
 @dataclass
 class Outcome:
     code: int

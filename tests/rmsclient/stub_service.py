@@ -20,6 +20,9 @@ TEMPLATE_ID = UUID("3f0d1f0a-0000-4000-8000-00000000000a")
 TENANT_ID = UUID("3f0d1f0a-0000-4000-8000-00000000000b")
 PERSON_ID = UUID("3f0d1f0a-0000-4000-8000-00000000000c")
 PUBLISHER = "alice@contoso.example"
+PUBLISH = "POST /my/v2/publishinglicenses"
+# How a command names the template there is.
+TEMPLATE = ("--template", "contoso - confidential")
 
 
 class StubService:
@@ -38,7 +41,7 @@ class StubService:
         server.routes["GET /my/v2/templates"] = reply_json(
             [{"Id": f"{{{TEMPLATE_ID}}}", "Name": "Contoso - Confidential", "Description": "For members"}]
         )
-        server.routes["POST /my/v2/publishinglicenses"] = self.publish
+        server.routes[PUBLISH] = self.publish
         server.routes["POST /my/v2/enduserlicenses"] = self.use
 
     def sign(self, data):
