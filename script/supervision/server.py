@@ -15,7 +15,7 @@ from script.supervision import claim
 from script.supervision.processes import Child, stop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 class Stop(Exception):  # noqa: N818  (not an error: the ordinary way out)
