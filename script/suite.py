@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -31,8 +32,8 @@ SOFTHSM_LIBRARIES = (
     "/usr/local/lib/softhsm/libsofthsm2.so",
     "/opt/homebrew/lib/softhsm/libsofthsm2.so",
 )
-# The formats, their fuzz targets and the look at the imports know of no database: once is enough.
-WITHOUT_DATABASE = ("architecture", "fuzz", "rms")
+# For what knows of no database, and for what only looks at pages, once is enough.
+ON_THE_SECOND = "database and not looks"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -45,6 +46,15 @@ class Service:
     without: str
 
 
+@dataclass(frozen=True)
+class Check:
+    """A command that needs no service and says what is wrong."""
+
+    title: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 def main() -> None:
     """Run what was asked for; exits with the code of the first kind that fails."""
     if sys.argv[1:]:
@@ -53,16 +63,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     absent = _look_for_services()
     started = time.monotonic()
-    for title, command in _quick_checks(absent):
-        _must(title, command, os.environ)
-    deployment = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    _must("deployment check", deployment, {**os.environ, **_production_environment()})
+    _check(_quick_checks(absent))
     _test("on SQLite", {"RIGHTSKEEP_DATABASE_URL": "", "RIGHTSKEEP_BROKER_URL": ""})
     if "postgresql" not in absent:
         broker = "" if "redis" in absent else _redis_url()
         title = "on PostgreSQL" + (" with Redis" if broker else "")
         second = {"RIGHTSKEEP_DATABASE_URL": _postgresql_url(), "RIGHTSKEEP_BROKER_URL": broker}
-        _test(title, second, "-m", "not looks", *(f"--ignore=tests/{name}" for name in WITHOUT_DATABASE))
+        _test(title, second, "-m", ON_THE_SECOND)
     for service in absent.values():
         _say(f"NOT TESTED: {service.name} is absent: {service.without}")
     _say(f"Everything passed in {time.monotonic() - started:.0f} s.")
@@ -81,7 +88,7 @@ def _look_for_services() -> dict[str, Service]:
         Service("postgresql", _has_postgresql, "nothing was run on the production database."),
         Service("redis", _has_redis, "jobs ran over the file-system broker only."),
         Service("softhsm", _has_softhsm, "no key was kept in a hardware security module."),
-        Service("chromium", _has_chromium, "no page was looked at in a browser."),
+        Service("chromium", lambda: chromium() is not None, "no page was looked at in a browser."),
         Service(
             "node", lambda: shutil.which("node") is not None, "the browser modules' own tests were not run."
         ),
@@ -123,27 +130,54 @@ def _has_softhsm() -> bool:
     return any(Path(path).is_file() for path in SOFTHSM_LIBRARIES)
 
 
-def _has_chromium() -> bool:
-    return any(shutil.which(name) for name in CHROMIUM_NAMES)
+def chromium() -> str | None:
+    """The browser that pages are looked at in; None when none is installed."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
-def _quick_checks(absent: dict[str, Service]) -> list[tuple[str, Sequence[str]]]:
+def _quick_checks(absent: dict[str, Service]) -> list[Check]:
     python = sys.executable
-    checks: list[tuple[str, Sequence[str]]] = [
-        ("format", [str(TOOLS / "ruff"), "format", "--check", "."]),
-        ("lint", [str(TOOLS / "ruff"), "check", "."]),
-        ("types", [str(TOOLS / "mypy")]),
-        ("import rules", [str(TOOLS / "lint-imports")]),
-        # With the tests' settings, so that it neither needs nor touches an installation.
-        (
-            "migrations",
-            [python, "manage.py", "makemigrations", "--check", "--dry-run", "--settings", "tests.settings"],
-        ),
+    deployment = [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    # With the tests' settings, so that it neither needs nor touches an installation.
+    migrations = [
+        python, "manage.py", "makemigrations", "--check", "--dry-run", "--settings", "tests.settings",
+    ]  # fmt: skip
+    checks = [
+        Check("types", [str(TOOLS / "mypy")]),  # takes as long as all the others, which run beside it
+        Check("format", [str(TOOLS / "ruff"), "format", "--check", "."]),
+        Check("lint", [str(TOOLS / "ruff"), "check", "."]),
+        Check("import rules", [str(TOOLS / "lint-imports")]),
+        Check("migrations", migrations),
+        Check("deployment check", deployment, _production_environment()),
     ]
     if "node" not in absent and (ROOT / "tests" / "js").is_dir():
         modules = sorted(str(path) for path in (ROOT / "tests" / "js").glob("*.test.mjs"))
-        checks.append(("browser modules", ["node", "--test", "--test-reporter=dot", *modules]))
+        checks.append(Check("browser modules", ["node", "--test", "--test-reporter=dot", *modules]))
     return checks
+
+
+def _check(checks: Sequence[Check]) -> None:
+    """Run them two at a time; what they say is shown one after the other."""
+    with ThreadPoolExecutor(2) as pool:
+        for check, (code, output) in zip(checks, pool.map(_hear, checks), strict=True):
+            _say(f"== {check.title}\n{output.rstrip()}")
+            if code != 0:
+                pool.shutdown(cancel_futures=True)
+                _say(f"FAILED: {check.title}.")
+                sys.exit(code)
+
+
+def _hear(check: Check) -> tuple[int, str]:
+    done = subprocess.run(
+        check.command,
+        cwd=ROOT,
+        env={**os.environ, **check.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def _production_environment() -> dict[str, str]:

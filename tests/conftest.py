@@ -3,15 +3,19 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.idp.oidc.models import Token
+from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from administration.demo import seed_demo
 from administration.devices import SCOPES, command_line_client
@@ -22,6 +26,25 @@ from tenants.models import Tenant, User
 
 PASSWORD = "correct horse battery"
 
+# The same examples in every run, so that a run fails for what was changed and never by luck or on a busy machine. New
+# examples each time: `script/test --hypothesis-profile=random tests/…`
+for _name, _same in (("suite", True), ("random", False)):
+    hypothesis_settings.register_profile(
+        _name, derandomize=_same, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+hypothesis_settings.load_profile("suite")
+
+
+USE_A_DATABASE = {"db", "transactional_db", "live_server", "surroundings"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives the mark `database` to the tests that use one, or start servers that do."""
+    for item in items:
+        if item.get_closest_marker("django_db") or USE_A_DATABASE & set(getattr(item, "fixturenames", ())):
+            item.add_marker("database")
+
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
@@ -31,6 +54,30 @@ def _nothing_remembered() -> Iterator[None]:
     yield
     forget_facts()
     forget_versions()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _emptied_by_rows() -> Iterator[None]:
+    """After a test that commits, the tables are emptied: that of the cache too, which belongs to no model, but not those
+    that Django would fill again with the same. By DELETE, since TRUNCATE has PostgreSQL make new files for all tables
+    and indexes, which takes seconds."""
+
+    def sql_flush(
+        operations: BaseDatabaseOperations, style: Any, tables: Iterable[str], **options: Any
+    ) -> list[str]:
+        emptied = {*tables, "cache"} - {"django_content_type", "auth_permission"}
+        names = [operations.quote_name(name) for name in sorted(emptied)]
+        # Waits for whoever still writes, as TRUNCATE does.
+        lock = [f"LOCK TABLE {', '.join(names)} IN SHARE ROW EXCLUSIVE MODE"]
+        return [
+            *(lock if connection.vendor == "postgresql" else []),
+            *(f"DELETE FROM {name}" for name in names),
+        ]
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(type(connection.ops), "sql_flush", sql_flush)
+    yield
+    patch.undo()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Download, Page, expect
 
+from tests.browser.conftest import PATIENCE
+
 MIB = 1024 * 1024
 JPEG = base64.b64decode(
     "/9j/4AAQSkZJRgABAQEAYABgAAD/2wBDAAgGBgcGBQgHBwcJCQgKDBQNDAsLDBkSEw8UHRofHh0aHBwgJC4nICIsIxwcKDcpLDAxNDQ0Hyc5"
@@ -72,7 +74,7 @@ class Reader:
         self.page.on("console", self._listen)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("download", lambda download: self.downloads.append(download))
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE)
 
     def _listen(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -94,7 +96,7 @@ class Reader:
         self.page.get_by_label("Level").select_option(label=level)
         self.page.get_by_role("button", name="Protect", exact=True).click()
         done = self.page.locator('[data-part="result-list"] > [data-state="done"]')
-        expect(done).to_have_count(len(files), timeout=30_000)
+        expect(done).to_have_count(len(files))
         # The page is done before the browser has told of the last file it saved.
         while len(self.downloads) < len(files):
             self.page.wait_for_event("download")

@@ -34,6 +34,12 @@ def with_authenticator(page: Page) -> Any:
     return devtools
 
 
+def sign_out(page: Page) -> None:
+    page.goto("/accounts/logout/")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/accounts/login/")
+
+
 def test_a_passkey_signs_in_alone_and_confirms(open_page: OpenPage, world: World) -> None:  # noqa: F811
     page = open_page("bob")
     with_authenticator(page)
@@ -47,13 +53,11 @@ def test_a_passkey_signs_in_alone_and_confirms(open_page: OpenPage, world: World
     page.goto("/accounts/2fa/webauthn/")
     expect(page.get_by_role("row", name=re.compile("Laptop"))).to_be_visible()
     assert Authenticator.objects.get(type="webauthn").user == world.person("bob")
-    page.goto("/accounts/logout/")
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.goto("/accounts/login/?next=/documents/")
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Documents")
-    page.goto("/accounts/logout/")
-    page.get_by_role("button", name="Sign out").click()
+    sign_out(page)
     page.goto("/accounts/login/?with=password")
     page.get_by_label("Email address").fill("bob@contoso.example")
     page.get_by_label("Password", exact=True).fill(PASSWORD)

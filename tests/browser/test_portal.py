@@ -16,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 from keys.models import KeyUse
 from policies.models import PolicyTemplate
 from tenants.models import DomainClaim, Group
+from tests.browser.conftest import PATIENCE
 from tests.conftest import PASSWORD, World
 from tests.isolation.test_matrix import incident_of
 from tests.portal.conftest import browse, log_opening, make_document  # noqa: F401  # fixtures
@@ -54,6 +55,7 @@ def open_page(live_server: LiveServer, world: World, new_context: Any) -> Iterat
                 [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]
             )
         page: Page = context.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
@@ -100,6 +102,7 @@ def addresses(world: World, document: Document) -> list[str]:
 def check(page: Page, where: str, *, look_at: int) -> None:
     """Nothing sideways at any width; nothing serious for axe at the width `look_at`."""
     expect(page.locator("h1")).to_be_visible()
+    page.wait_for_load_state()
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{where} at {width}"
@@ -169,6 +172,7 @@ def test_with_the_keyboard_alone(open_page: OpenPage, document: Document) -> Non
     expect(page.get_by_role("heading", name="Openings")).to_be_visible()
 
 
+@pytest.mark.looks
 def test_the_navigation_folds_away_on_a_phone(open_page: OpenPage) -> None:
     page = open_page("alice", viewport={"width": 360, "height": 700})
     page.goto("/")
@@ -226,6 +230,7 @@ def test_access_is_revoked_and_restored(open_page: OpenPage, document: Document)
     page.get_by_role("button", name="Revoke access").click()
     toast = page.locator("[data-toast]")
     expect(toast).to_contain_text("has been revoked")
+    page.wait_for_load_state()  # before that, no script hears of clicks
     toast.get_by_role("button", name="Dismiss").click()
     expect(toast).to_have_count(0)
     expect(page.get_by_text("Wrong customer")).to_be_visible()
@@ -246,6 +251,7 @@ def test_a_program_gets_its_code_over_sign_in_and_consent(open_page: OpenPage, w
     expect(page.get_by_text("back in the program")).to_be_visible()
 
 
+@pytest.mark.looks
 def test_small_helps(open_page: OpenPage, document: Document) -> None:
     page = open_page("bob", permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"/documents/{document.content_id}/")
@@ -265,6 +271,7 @@ def test_small_helps(open_page: OpenPage, document: Document) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
+@pytest.mark.looks
 def test_a_page_is_light_to_load(open_page: OpenPage) -> None:
     page = open_page("alice")
     sizes: list[int] = []

@@ -5,27 +5,31 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.operations.conftest import surroundings  # noqa: F401  # a fixture
-from tests.operations.running_server import Server
+from tests.operations.running_server import PATIENCE, Server
 
 
 class Person:
     """Somebody at a terminal, signed in with a token of their own."""
 
     def __init__(self, server: Server, name: str, home: Path) -> None:
-        self.server, self.name = server, name
+        self.server, self.name, self.home = server, name, home
         home.mkdir(exist_ok=True)
-        self.environment = {
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        return {
             **{key: value for key, value in os.environ.items() if not key.startswith("RIGHTSKEEP_")},
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "RIGHTSKEEP_URL": server.url,
-            "RIGHTSKEEP_TOKEN": server.manage("issue_token", name).strip(),
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "RIGHTSKEEP_URL": self.server.url,
+            "RIGHTSKEEP_TOKEN": self.server.manage("issue_token", self.name).strip(),
         }
 
     def run(
@@ -36,7 +40,7 @@ class Person:
             env=self.environment,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            timeout=300,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == expect, (arguments, done.returncode, done.stderr.decode()[-2000:])
@@ -50,15 +54,17 @@ class Person:
 def server(tmp_path_factory: pytest.TempPathFactory, surroundings: dict[str, str]) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("e2e") / "data", **surroundings)
     yield running
-    running.stop()
+    processes = running.processes()
+    assert running.stop() == 0
+    assert running.gone(processes)
 
 
 @pytest.fixture(scope="module")
 def people(server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Person]:
     homes = tmp_path_factory.mktemp("homes")
     addresses = (
-        "alice@contoso.example", "bob@contoso.example", "carol@contoso.example",
-        "mallory@fabrikam.example", "dave@fabrikam.example", "erin@individual.example",
+        "alice@contoso.example", "bob@contoso.example", "mallory@fabrikam.example", "dave@fabrikam.example",
+        "erin@individual.example",
     )  # fmt: skip
     return {
         address.partition("@")[0]: Person(server, address, homes / address.partition("@")[0])

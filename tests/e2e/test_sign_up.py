@@ -5,7 +5,6 @@ import email
 import email.policy
 import io
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rmsclient.credentials import SignInStore
 from tenants.models import User
 from tenants.outbox import send_due
 from tests.conftest import PASSWORD, make_token
+from tests.operations.running_server import free_port
 from tests.tenants.conftest import zone
 from tests.tenants.dns_server import Zone
 
@@ -44,9 +44,7 @@ class Catcher:
 
 @pytest.fixture
 def mail(settings: Any) -> Iterator[Catcher]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     catcher = Catcher()
     server = Controller(catcher, hostname="127.0.0.1", port=port)
     server.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations.running_server import ROOT
+from tests.operations.running_server import PATIENCE, ROOT
 
 WORKERS, MESSAGES = 3, 200
 # Takes until nothing has come for a second, and prints what it took. Folders and transport are those of the settings.
@@ -51,11 +51,11 @@ def test_each_message_reaches_one_worker_and_no_worker_dies(tmp_path: Path) -> N
             text=True,
         )
 
-    run("put").communicate(timeout=60)  # so that all of them find something to contend for at once
+    run("put").communicate(timeout=PATIENCE)  # so that all of them find something to contend for at once
     workers = [run(role) for role in ("put", *["take"] * WORKERS)]
     taken: list[int] = []
     for worker in workers:
-        out, errors = worker.communicate(timeout=60)
+        out, errors = worker.communicate(timeout=PATIENCE)
         assert worker.returncode == 0, errors
         taken += map(int, out.split())
     assert sorted(taken) == sorted([*range(MESSAGES), *range(MESSAGES)])

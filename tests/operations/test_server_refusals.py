@@ -6,17 +6,9 @@ import sys
 
 import pytest
 
-from tests.operations.running_server import ROOT, environment, free_port, refusal
+from tests.operations.running_server import ROOT, free_port, one_sentence, refusal
 
 pytestmark = pytest.mark.xdist_group("processes")
-
-
-def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode != 0
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
 
 
 def test_port_taken(tmp_path):
@@ -86,15 +78,6 @@ def test_short_secret(tmp_path):
     assert "RIGHTSKEEP_KEK is too short" in one_sentence(
         refusal(tmp_path / "data", "--port", str(free_port()), **given)
     )
-
-
-def test_wrong_key_encryption_key(tmp_path):
-    """A database whose keys were sealed under another KEK is noticed before the first person is."""
-    data = tmp_path / "data"
-    prepare = [sys.executable, "-m", "script.supervision.preparation", "--no-demo"]
-    subprocess.run(prepare, cwd=ROOT, env=environment(data), check=True, timeout=60)
-    sentence = one_sentence(refusal(data, "--port", str(free_port()), RIGHTSKEEP_KEK="another" * 8))
-    assert "is this the right key-encryption key?" in sentence
 
 
 def test_too_old_python():
