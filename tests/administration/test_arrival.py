@@ -38,7 +38,7 @@ from tests.keys.test_export import (
     roll,
     second,  # noqa: F401  (a fixture)
 )
-from tests.operations.running_server import ROOT, environment
+from tests.operations.running_server import PATIENCE, ROOT, environment
 from tracking.models import Document
 from tracking.revocation import revoke
 
@@ -146,7 +146,7 @@ def elsewhere(folder: Path) -> Any:
         env={**environment(folder / "data"), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -33,7 +33,7 @@ class CountingView(ApiView):
             raise ValidationError("This is not possible.")
         if self.wait:
             self.entered.set()
-            assert self.held.wait(30)
+            assert self.held.wait(120)
         self.made.append(request.data)
         return Response({"number": len(self.made)}, status=201)
 
@@ -142,13 +142,13 @@ def test_two_at_the_same_time_create_one(world: World, made: list[Any]) -> None:
     thread = threading.Thread(target=first)
     thread.start()
     try:
-        assert CountingView.entered.wait(30)
+        assert CountingView.entered.wait(120)
         second = send(CountingView, token, {"name": "a"})
         assert (second.status_code, second.data["code"]) == (409, "request_running")
         assert second.headers["Retry-After"] == "1"
     finally:
         CountingView.held.set()
-        thread.join(30)
+        thread.join(120)
     assert [answer.status_code for answer in answers] == [201]
     assert send(CountingView, token, {"name": "a"}).data == {"number": 1}
     assert len(made) == 1

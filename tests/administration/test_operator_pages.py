@@ -48,6 +48,7 @@ from tenants.models import (
 from tenants.outbox import queue_mail
 from tests.audit.rows import add_rows, seconds
 from tests.conftest import PASSWORD, Device, World
+from tests.portal.conftest import Clock, clock  # noqa: F401  # a fixture
 from tracking.models import Destruction, Document, Resealing, UnregisteredDocument
 from tracking.overrides import change_access
 
@@ -277,7 +278,7 @@ def test_the_site_is_for_operators_only(world: World, name: str):
         assert response.headers["Location"].startswith("/operator/login/")
 
 
-def test_passwords_cannot_be_guessed_without_end(world: World):
+def test_passwords_cannot_be_guessed_without_end(world: World, clock: Clock):  # noqa: F811
     User.objects.create_superuser("operator@rightskeep.example", PASSWORD)
     client = Client()
     for number in range(20):

@@ -232,8 +232,11 @@ def work(say: Callable[[Any], None]) -> None:
 def publish(say: Callable[[Any], None], workers: list[tuple[int, int]]) -> None:
     documents = Documents()
     tenants = list(Tenant.objects.all())
-    while any(is_running(pid) for pid, _ in workers):
+    while True:
+        at_work = any(is_running(pid) for pid, _ in workers)
         documents += [seal(tenant) for tenant in tenants]
+        if not at_work:
+            break
     say({"documents": documents})
 
 

@@ -326,6 +326,6 @@ def test_key_states():
     run_state_machine_as_test(
         KeyStates,
         settings=settings(
-            max_examples=30, stateful_step_count=STEPS, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck)
         ),
     )

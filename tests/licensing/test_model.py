@@ -348,7 +348,7 @@ def test_against_the_reference(world: World) -> None:
     run_state_machine_as_test(
         cast(Any, lambda: PolicyMachine(world, devices)),  # a class, or what makes one
         settings=settings(
-            max_examples=15, stateful_step_count=10, deadline=None, database=None,
+            max_examples=15, stateful_step_count=10, database=None,
             # Shrinking would take minutes; what failed is short enough to read.
             phases=(Phase.generate,), suppress_health_check=list(HealthCheck),
         ),

@@ -105,7 +105,7 @@ def compared(file: TemplateFile) -> list[FiledTemplate]:
 
 
 @given(st.lists(st.tuples(contents(), st.none() | contents()), max_size=4), st.sampled_from(FORMATS))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_a_round_trip_loses_nothing(world: World, wanted: list, form: str) -> None:
     group, bob = Group.objects.for_tenant(world.contoso).get(), world.person("bob")
     with transaction.atomic():

@@ -1,6 +1,5 @@
 """Two connections on PostgreSQL: of two who publish or save at once, the second is refused and nothing is overwritten."""
 
-import threading
 from typing import Any
 
 import pytest
@@ -12,11 +11,12 @@ from policies.models import PolicyTemplate
 from policies.reading import read_content
 from tenants.changes import Actor
 from tenants.models import Tenant
+from tests.beside import Beside
 
 pytestmark = [
     pytest.mark.postgresql,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
 ]
 ALICE = Actor("alice@contoso.example")
 RULES: dict[str, Any] = {
@@ -30,28 +30,19 @@ def test_the_second_waits_for_the_first_and_is_refused(transactional_db: None, s
     tenant = Tenant.objects.create(slug="contoso", name="Contoso")
     template = editing.create_template(tenant, read_content(RULES, tenant), actor=ALICE)
     seen = template.revision
-    refused: list[BaseException] = []
 
     def beside() -> None:
-        try:
-            if second == "publish":
-                states.publish(template, actor=Actor("bert@contoso.example"), seen=seen)
-            else:
-                mine = read_content({**RULES, "offline_days": 1}, tenant)
-                editing.save_draft(template, mine, actor=Actor("bert@contoso.example"), seen=seen)
-        except TemplateChangedError as error:
-            refused.append(error)
-        finally:
-            connection.close()
+        if second == "publish":
+            states.publish(template, actor=Actor("bert@contoso.example"), seen=seen)
+        else:
+            mine = read_content({**RULES, "offline_days": 1}, tenant)
+            editing.save_draft(template, mine, actor=Actor("bert@contoso.example"), seen=seen)
 
-    thread = threading.Thread(target=beside, daemon=True)
     with transaction.atomic():
         states.publish(template, actor=ALICE, seen=seen)
-        thread.start()
-        thread.join(
-            0.5
-        )  # time to reach the row and wait for it; without a lock it would publish the same version
-    thread.join(10)
-    assert len(refused) == 1
+        other = Beside(beside)
+        other.wait_until_blocked()
+    other.thread.join()
+    assert isinstance(other.result, TemplateChangedError)
     now = PolicyTemplate.objects.get(id=template.id)
     assert (now.versions.count(), now.draft, now.changed_by) == (1, None, ALICE.name)

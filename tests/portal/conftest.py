@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from audit.models import UsageEvent
 from keys.models import KeyVersion
+from tenants import throttle
 from tests.conftest import World
 from tracking.models import Document
 from tracking.registry import OPENING
@@ -53,6 +55,24 @@ def make_document(world: World) -> MakeDocument:
         return Document.objects.create(**{**facts, **given})
 
     return make
+
+
+class Clock:
+    """Stands still until told otherwise; what is counted by it counts the same however long a test takes."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, world: World) -> Clock:
+    """The clock by which tries are counted."""
+    made = Clock()
+    monkeypatch.setattr(throttle, "time", SimpleNamespace(time=made.time))
+    return made
 
 
 def log_opening(document: Document, who: str, *, result: str = "Success") -> UsageEvent:

@@ -1,34 +1,17 @@
 """Guessing gets slow for strangers, and never for the browser that belongs to the account."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from portal import brute_force
-from tenants import throttle
 from tenants.throttle import TooManyTriesError, guess, take
 from tests.conftest import PASSWORD, World
-from tests.portal.conftest import Browse
+from tests.portal.conftest import Browse, Clock
 
 LOGIN = "/accounts/login/"
 BOB = "bob@contoso.example"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch, world: World) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(throttle, "time", SimpleNamespace(time=made.time))
-    return made
 
 
 def attempt(client: Client, password: str = "wrong", address: str = BOB, **more: Any) -> Any:

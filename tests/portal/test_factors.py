@@ -22,14 +22,16 @@ LOGIN = "/accounts/login/"
 ACTIVATE = "/accounts/2fa/totp/activate/"
 
 
-def code(secret: str, *, steps: int = 0) -> str:
+def code(secret: str, *, steps: int = 1) -> str:
+    """What the app shows, in its next half minute unless told otherwise. The one before and the one after are accepted
+    too, so this one stays good should a half minute end meanwhile, and is not the one that the app was set up with."""
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + steps))
 
 
 def set_up_app(client: Client) -> str:
     client.get(ACTIVATE)
     secret: str = client.session["mfa.totp.secret"]
-    done = client.post(ACTIVATE, {"code": code(secret, steps=-1)})
+    done = client.post(ACTIVATE, {"code": code(secret, steps=0)})
     assert (done.status_code, done["Location"]) == (302, "/accounts/2fa/recovery-codes/")
     return secret
 

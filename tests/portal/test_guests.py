@@ -11,7 +11,7 @@ from tenants.freshness import forget_facts
 from tenants.guests import Try, use_try
 from tenants.models import OutgoingMail, User, VerifiedDomain
 from tests.conftest import PASSWORD, Device, World
-from tests.portal.conftest import Browse
+from tests.portal.conftest import Browse, Clock
 
 ADDRESS = "zoe@outside.example"
 
@@ -195,7 +195,7 @@ def test_a_guest_makes_an_account(world: World, browse: Browse) -> None:
     assert back.status_code == 302
 
 
-def test_mail_is_limited_per_address_and_says_so_alike(world: World, browse: Browse) -> None:
+def test_mail_is_limited_per_address_and_says_so_alike(world: World, browse: Browse, clock: Clock) -> None:
     answers = [[ask(browse(""), address) for _ in range(7)] for address in (ADDRESS, "bob@contoso.example")]
     for given in answers:
         assert [one.status_code for one in given] == [302] * 6 + [429]

@@ -44,7 +44,7 @@ def in_pieces(stream: Encryptor | Decryptor, data: bytes, cuts: list[int]) -> by
     return b"".join(parts) + stream.finalize()
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     keys, sizes, st.lists(st.integers(0, 1 << 20), max_size=6), st.lists(st.integers(0, 1 << 20), max_size=6)
 )
@@ -56,7 +56,7 @@ def test_streams_agree_with_the_plain_reference(key, size, cuts, other_cuts):
     assert in_pieces(Decryptor(key), ciphertext, other_cuts) == plaintext
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(keys, sizes, st.lists(st.tuples(st.integers(0, 600_000), st.integers(0, 20_000)), max_size=8))
 def test_any_part_can_be_read_by_itself(key, size, parts):
     plaintext = data_of(fitting(key.mode, size))

@@ -89,7 +89,7 @@ records = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(records, st.binary(min_size=1, max_size=512), st.integers(0, 64))
 def test_records_round_trip(record, signature, zeros):
     data = encode_record(record, signature)

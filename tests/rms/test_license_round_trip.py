@@ -93,7 +93,7 @@ def minute(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(second=0, microsecond=0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(all_terms(), st.sampled_from(list(CipherMode)), st.sampled_from([128, 192, 256]))
 def test_what_goes_in_comes_out(terms, mode, bits):
     key = signing_key("small", 1024)

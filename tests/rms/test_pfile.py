@@ -63,7 +63,7 @@ def make(
     return front + header.ljust(size, b"\xee")[:size] + extension + license + metadata + content
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     st.binary(min_size=1, max_size=300),
     st.sampled_from(["", ".txt", ".DOCX", ".c++", ".größe"]),
@@ -298,7 +298,7 @@ def test_original_names(name, extension, original):
     assert original_name(name, extension) == original
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(max_size=30), st.text(max_size=10))
 def test_an_original_name_is_never_a_path(name, extension):
     result = original_name(name, extension)

@@ -66,7 +66,7 @@ def header_of(data: bytes) -> Pfile:
     return inspect(io.BytesIO(data)).file
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.sampled_from(list(CipherMode)),
     st.sampled_from((16, 24, 32)),

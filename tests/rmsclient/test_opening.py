@@ -56,7 +56,7 @@ def as_process(server, *arguments):
         env={**os.environ, "RIGHTSKEEP_URL": server.url, "RIGHTSKEEP_TOKEN": "secret-token"},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -15,9 +15,7 @@ from tests.rmsclient.stub_server import Reply, refuse, reply_json
 
 @pytest.fixture
 def transport(server):
-    client = Transport(
-        parse_address(server.url), FixedToken("secret"), sleep=lambda seconds: None, read_timeout=0.3
-    )
+    client = Transport(parse_address(server.url), FixedToken("secret"), sleep=lambda seconds: None)
     yield client
     client.close()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.scim.conftest import PATCH, USER, Directory
 
 pytestmark = pytest.mark.django_db
-FUZZ = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 attributes = st.sampled_from(
     [

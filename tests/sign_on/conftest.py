@@ -17,7 +17,7 @@ from django.test import Client
 from tenants import sso
 from tenants.models import IdentityProvider, Tenant, User
 from tests.conftest import World
-from tests.operations.running_server import free_port
+from tests.operations.running_server import PATIENCE, free_port
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 LOGIN = "/accounts/login/"
@@ -30,7 +30,7 @@ def _loopback_is_allowed(settings: Any) -> None:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         assert process.poll() is None, "the identity provider did not start"
         try:
@@ -49,11 +49,11 @@ class OpenIDProvider:
     issuer: str
 
     def knows(self, subject: str, **claims: Any) -> None:
-        httpx.put(f"{self.issuer}/users/{subject}", json=claims).raise_for_status()
+        httpx.put(f"{self.issuer}/users/{subject}", json=claims, timeout=PATIENCE).raise_for_status()
 
     def sign_in(self, address: str, subject: str) -> str:
         """What the person does there; returns where the browser is sent back to."""
-        answer = httpx.post(address, data={"sub": subject})
+        answer = httpx.post(address, data={"sub": subject}, timeout=PATIENCE)
         assert answer.status_code == 302, answer.text
         return str(answer.headers["Location"])
 
@@ -70,7 +70,7 @@ def run_openid() -> Iterator[OpenIDProvider]:
         yield OpenIDProvider(issuer)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from tenants import sso
 from tenants.models import IdentityProvider, Tenant
 from tenants.provider_metadata import MetadataError
 from tests.conftest import World
-from tests.operations.running_server import ROOT, free_port
+from tests.operations.running_server import PATIENCE, ROOT, free_port
 from tests.sign_on.conftest import BACKEND, Browser, SetUp, wait_for, words_of
 
 pytestmark = pytest.mark.django_db
@@ -32,17 +32,17 @@ class SamlProvider:
 
     def respond(self, request: str, **wish: Any) -> dict[str, str]:
         """What the provider has the browser post, for the request that the address `request` carries."""
-        answer = httpx.post(request, json=wish, timeout=30)
+        answer = httpx.post(request, json=wish, timeout=PATIENCE)
         answer.raise_for_status()
         form: dict[str, str] = answer.json()
         return form
 
     def roll(self, *, path: str = "roll", in_secret: bool = False) -> None:
-        httpx.post(f"{self.base}/{path}", json={"in_secret": in_secret}, timeout=30).raise_for_status()
+        httpx.post(f"{self.base}/{path}", json={"in_secret": in_secret}, timeout=PATIENCE).raise_for_status()
 
     @property
     def metadata(self) -> bytes:
-        return httpx.get(f"{self.base}/metadata").content
+        return httpx.get(f"{self.base}/metadata", timeout=PATIENCE).content
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def running() -> Iterator[str]:
         yield base
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture

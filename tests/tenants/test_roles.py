@@ -67,7 +67,7 @@ def test_the_last_administrator_stays(world: World) -> None:
         take_role(second, actor=Actor.of(bob))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["give", "take"]), st.sampled_from(["alice", "bob", "carol"])), max_size=12
