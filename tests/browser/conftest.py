@@ -27,6 +27,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         "executable_path": found,
         "args": [
             "--no-sandbox",
+            "--disable-gpu",  # there is none, and pretending costs
             "--disable-quic",
             "--no-first-run",
             "--disable-background-networking",
