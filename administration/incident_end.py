@@ -4,6 +4,7 @@ Disabled, asked for, approved by a second person, and then destroyed by itself w
 by the function that the key's own pages call, so that everything they ask for is asked for here, too.
 """
 
+import uuid
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,12 @@ from tenants.changes import ChangeRefusedError
 from tenants.membership import MANAGE_KEYS
 from tenants.models import User
 from tenants.second_person import check_second
-from tracking.destruction import approve_destruction, ask_destruction, cancel_destruction
+from tracking.destruction import (
+    approve_destruction,
+    ask_destruction,
+    cancel_destruction,
+    destruction_as_shown,
+)
 from tracking.disabling import destruction_of, disable_key
 from tracking.models import Destruction
 
@@ -57,9 +63,16 @@ def why_not(key: KeyVersion, actor: User) -> ChangeRefusedError | None:
 
 
 def make_move(
-    incident: KeyIncident, *, actor: User, move: str = "", reason: str = "", grace_days: int | None = None
+    incident: KeyIncident,
+    *,
+    actor: User,
+    move: str = "",
+    reason: str = "",
+    grace_days: int | None = None,
+    destruction: uuid.UUID | None = None,
 ) -> None:
     """Do what comes next, or take a destruction back. `move` is what the actor was shown; empty: whatever comes next.
+    `destruction` is the one that they were shown, where they approve one.
 
     Without a `reason` the incident's own is given. Raises `ChangeRefusedError`.
     """
@@ -85,7 +98,7 @@ def make_move(
     moves: dict[str, Callable[[], object]] = {
         DISABLE: lambda: disable_key(key.tenant, key, actor=actor),
         ASK: ask,
-        APPROVE: lambda: approve_destruction(_asked(key), actor=actor),
+        APPROVE: lambda: approve_destruction(destruction_as_shown(key, str(destruction)), actor=actor),
         CANCEL: lambda: cancel_destruction(_asked(key), actor=actor),
     }
     moves[move]()

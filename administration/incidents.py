@@ -59,13 +59,14 @@ class Choice:
     move: str = ""
     reason: str = ""
     grace_days: int | None = None
+    destruction: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """How far one step is: `at` when and `by` whom it was begun or done, as far as known, with its numbers.
 
-    `move` is what taking it does now, where that depends (`administration.incident_end`).
+    `move` is what taking it does now, where that depends (`administration.incident_end`), `destruction` what was asked for.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Step:
     by: str = ""
     facts: dict[str, int] = field(default_factory=dict)
     move: str = ""
+    destruction: uuid.UUID | None = None
 
     @property
     def power(self) -> str:
@@ -192,6 +194,7 @@ def _destroy_state(incident: KeyIncident, taken: IncidentStep | None) -> Step:
             asked.asked_by,
             left,
             move,
+            asked.id,
         )
     if key.state == _State.DISABLED:
         by = _logged(incident, "DisableKey", key.id)
@@ -318,7 +321,12 @@ def _revoke(incident: KeyIncident, actor: User, choice: Choice) -> None:
 
 def _destroy(incident: KeyIncident, actor: User, choice: Choice) -> None:
     incident_end.make_move(
-        incident, actor=actor, move=choice.move, reason=choice.reason, grace_days=choice.grace_days
+        incident,
+        actor=actor,
+        move=choice.move,
+        reason=choice.reason,
+        grace_days=choice.grace_days,
+        destruction=choice.destruction,
     )
 
 

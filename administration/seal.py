@@ -10,13 +10,20 @@ from django.utils import timezone
 from keys.custody import hold_active
 from keys.errors import KeyNoLongerActiveError, KeyUnavailableError
 from licensing.calls import Call
-from licensing.decision import UNUSABLE, Decision, decide, recognize
-from licensing.errors import BadInputError, DeviceError, ServerFaultError, ServiceDisabledError
+from licensing.decision import UNUSABLE, Decision, decide, is_known_to_be_let_in, recognize
+from licensing.errors import (
+    BadInputError,
+    DeviceError,
+    KeptShutError,
+    ServerFaultError,
+    ServiceDisabledError,
+)
 from policies.evaluation import Outcome
 from rms.integrity import SealedRecord, encode_record
 from rms.rights import EDIT, implies
 from tracking.models import Document
 
+_REFUSED = "You may not seal this document: that takes its publisher or the right to edit."
 _ROOT = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -44,12 +51,17 @@ def seal_document(call: Call, *, content_id: uuid.UUID, license: bytes, root: st
             raise BadInputError("The license belongs to another document.")
         if not recognized.state.tenant_active:
             raise ServiceDisabledError("This organization's protection service is switched off.")
-        decision = decide(recognized, call.caller, now=timezone.now())
+        now = timezone.now()
+        try:
+            decision = decide(recognized, call.caller, now=now)
+        except KeptShutError as error:
+            call.log(error.outcome, **facts)
+            if is_known_to_be_let_in(recognized, call.caller, now=now):
+                raise
+            raise SealRefusedError(_REFUSED) from error
         verdict = decision.verdict
         if verdict.outcome is not Outcome.GRANTED or not implies(verdict.rights, EDIT):
-            raise SealRefusedError(
-                "You may not seal this document: that takes its publisher or the right to edit."
-            )
+            raise SealRefusedError(_REFUSED)
         return _sign_and_register(call, decision, bytes.fromhex(root), length, facts)
     except DeviceError as error:
         if not call.results:

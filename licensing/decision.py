@@ -7,7 +7,13 @@ from typing import Any
 
 from keys import custody
 from keys import errors as key_errors
-from licensing.errors import BadInputError, KeyDisabledError, KeyHeldError, ServerFaultError
+from licensing.errors import (
+    BadInputError,
+    KeyDestroyedError,
+    KeyDisabledError,
+    KeyHeldError,
+    ServerFaultError,
+)
 from licensing.wire import OUTSIDERS_NEED_FACTOR
 from policies.evaluation import Grant, Outcome, Policy, Subject, Verdict, evaluate, overridden
 from policies.models import TemplateVersion
@@ -87,8 +93,8 @@ def _opener(key: custody.KeyHandle, state: DocumentState) -> custody.KeyHandle:
 def decide(recognized: Recognized, caller: Caller, *, now: datetime) -> Decision:
     """Open the license and decide what `caller` may do with its content. The tenant must be active already.
 
-    Raises `BadInputError` when the sealed part does not belong to this license, `KeyHeldError`, `KeyDisabledError` and
-    `ServerFaultError` when the key cannot be used.
+    Raises `BadInputError` when the sealed part does not belong to this license, a `KeptShutError` when its key opens for
+    nobody, `ServerFaultError` when the key cannot be used.
     """
     license, state = recognized.license, recognized.state
     try:
@@ -96,7 +102,7 @@ def decide(recognized: Recognized, caller: Caller, *, now: datetime) -> Decision
     except SealError as error:
         raise BadInputError(NOT_OURS) from error
     except key_errors.KeyDestroyedError as error:
-        raise BadInputError(DESTROYED) from error
+        raise KeyDestroyedError(DESTROYED) from error
     except key_errors.KeyDisabledError as error:
         raise KeyDisabledError(DISABLED) from error
     except key_errors.KeyHeldError as error:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
@@ -96,10 +96,15 @@ def _check_email(email: str) -> None:
         raise NotSignedUpError(f"No organization here owns the domain {domain[:100]}.")
 
 
+def _port_of(url: SplitResult) -> int | None:
+    """The port that is named, or meant where none is: clients write it out or leave it away."""
+    return url.port or {"https": 443, "http": 80}.get(url.scheme)
+
+
 def _check_url(url: str) -> None:
     try:
         asked, own = urlsplit(url.strip()), urlsplit(settings.PUBLIC_URL)
-        same_server = (asked.hostname, asked.port) == (own.hostname, own.port)
+        same_server = (asked.hostname, _port_of(asked)) == (own.hostname, _port_of(own))
         head, _, rest = asked.path.strip("/").partition("/")
         known = (
             same_server

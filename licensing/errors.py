@@ -36,12 +36,33 @@ class NotSignedUpError(DeviceError):
     """The person's organization has no tenant here."""
 
 
-class KeyHeldError(DeviceError):
+class KeptShutError(DeviceError):
+    """The key of a document opens for nobody. Why is said only to those who would be let in otherwise."""
+
+    reason = ""  # as the wire says it
+
+    @property
+    def outcome(self) -> str:
+        """What the usage log calls an opening that ended so."""
+        return self.log_name.removesuffix("Exception")
+
+
+class KeyHeldError(KeptShutError):
     """The organization keeps its key to itself at the moment: nothing of it opens or is protected."""
 
+    reason = "key held"
 
-class KeyDisabledError(DeviceError):
+
+class KeyDisabledError(KeptShutError):
     """The organization has disabled the key that opens this document."""
+
+    reason = "key disabled"
+
+
+class KeyDestroyedError(KeptShutError):
+    """The key that opens this document is gone for good."""
+
+    reason = "key destroyed"
 
 
 class ServerFaultError(DeviceError):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from licensing.calls import Call
 from licensing.decision import Decision, Recognized, decide, is_known_to_be_let_in, recognize
-from licensing.errors import DeviceError, KeyDisabledError, KeyHeldError, ServiceDisabledError
+from licensing.errors import DeviceError, KeptShutError, ServiceDisabledError
 from licensing.languages import best_name
 from licensing.wire import guid, key_object, time
 from policies.evaluation import Outcome
@@ -40,12 +40,9 @@ def issue_use_license(call: Call, license: bytes) -> dict[str, Any]:
         if not recognized.state.tenant_active:
             raise ServiceDisabledError("This organization's protection service is switched off.")
         decision = decide(recognized, call.caller, now=timezone.now())
-    except KeyHeldError:
-        call.log("KeyHeld", **facts)
-        return _kept_shut(call, recognized, "key held")
-    except KeyDisabledError:
-        call.log("KeyDisabled", **facts)
-        return _kept_shut(call, recognized, "key disabled")
+    except KeptShutError as error:
+        call.log(error.outcome, **facts)
+        return _kept_shut(call, recognized, error.reason)
     except DeviceError as error:
         call.log(error.log_name, **facts)
         raise

@@ -1,5 +1,6 @@
 """The device endpoints: read the body, find the caller, call one domain function, answer in the wire's shape."""
 
+import logging
 from typing import Any, ClassVar
 
 from django.core.exceptions import SuspiciousOperation
@@ -19,6 +20,8 @@ from licensing.issuance import issue_use_license
 from licensing.publishing import publish
 from licensing.serializers import parse_json, read_publish_request
 from licensing.wire import decode_license
+
+log = logging.getLogger(__name__)
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -48,8 +51,11 @@ class DeviceView(View):
             refusal = caught if isinstance(caught, DeviceError) else unreadable
             if not call.results:
                 call.log(refusal.log_name)
-            status = 500 if isinstance(refusal, ServerFaultError) else 400
-            return error_response(status, refusal.code, str(refusal))
+            if not isinstance(refusal, ServerFaultError):
+                return error_response(400, refusal.code, str(refusal))
+            # The device is told that it is our fault, whoever runs the service is told which.
+            log.error("%s failed: %s", self.request_type, refusal.__cause__ or refusal)
+            return error_response(500, refusal.code, str(refusal))
         except Exception:
             # The boundary: whatever breaks behind it, the attempt is logged; the middleware answers.
             if not call.results:

@@ -228,13 +228,17 @@ def _find(request: MemberRequest, incident_id: uuid.UUID) -> KeyIncident:
 def _form(request: MemberRequest, found: KeyIncident, state: Step) -> StepForm:
     step = state.name
     if step == steps.DESTROY and not found.drill:
-        return EndForm(request.POST or None, initial={"move": state.move, "reason": found.reason})
+        return EndForm(request.POST or None, initial=_shown(found, state))
     if step == steps.ROLL:
         return SizeForm(request.POST or None, initial={"bits": suggested_bits(found)})
     if step == steps.REVOKE:
         asked = request.POST or (request.GET if "since" in request.GET else None)
         return RevokeForm(asked)
     return StepForm(request.POST if request.method == "POST" else None)
+
+
+def _shown(found: KeyIncident, state: Step) -> dict[str, Any]:
+    return {"move": state.move, "destruction": state.destruction, "reason": found.reason}
 
 
 def _preview(request: MemberRequest, found: KeyIncident, state: Step, form: StepForm) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def _page(end: End) -> Callable[..., HttpResponse]:
         form = end.form(request.POST or None) if end.form else None
         if request.method == "POST" and (form is None or form.is_valid()):
             try:
+                if end is ENDS[APPROVE]:
+                    asked = ends.destruction_as_shown(key, request.POST.get("destruction", ""))
                 end.change(key, asked, request.user, **(form.cleaned_data if form else {}))
             except ChangeRefusedError as error:
                 messages.error(request, str(error))
@@ -151,6 +153,7 @@ def _page(end: End) -> Callable[..., HttpResponse]:
             "form": form,
             "danger": end.danger,
             "refusal": why_not(key, request.user) if end is ENDS[APPROVE] else None,
+            "shown": asked.id if end is ENDS[APPROVE] else None,
             **(closed_by(key, request.GET) if end.danger else {}),
         }
         status = 400 if form is not None and form.errors else 200

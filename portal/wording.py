@@ -56,6 +56,7 @@ _OUTCOMES: Final = {
     "ContentExpired": Outcome(_("Refused: expired"), "warn"),
     "KeyHeld": Outcome(_("Refused: key held"), "warn"),
     "KeyDisabled": Outcome(_("Refused: key disabled"), "warn"),
+    "KeyDestroyed": Outcome(_("Refused: key destroyed"), "bad"),
     "ServiceDisabledException": Outcome(_("Refused: service inactive"), "warn"),
 }
 

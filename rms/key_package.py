@@ -92,7 +92,10 @@ class RecipientKey:
 
     def open(self, key: PackagedKey) -> Callable[[bytes], bytes]:
         """The RSA-OAEP private operation of a key in the package. Raises `SealError`."""
-        private = serialization.load_der_private_key(self.unwrap(key), None)
+        try:
+            private = serialization.load_der_private_key(self.unwrap(key), None)
+        except ValueError as error:  # the right modulus, and other numbers that do not belong to it
+            raise SealError from error
         assert isinstance(private, rsa.RSAPrivateKey)  # `unwrap` has looked
         algorithm = _HASHES[key.oaep_hash]
         oaep = padding.OAEP(padding.MGF1(algorithm()), algorithm(), None)

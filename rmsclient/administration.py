@@ -215,6 +215,11 @@ class Record(Answer):
         value = self.json.get(name)
         return [Record(each, name) for each in value] if isinstance(value, list) else []
 
+    def record(self, name: str) -> "Record | None":
+        """An object within this one; None when it is absent."""
+        value = self.json.get(name)
+        return Record(value, name) if isinstance(value, dict) else None
+
     def shown(self, name: str) -> str:
         """A member for people: text, number, yes or no; empty when absent."""
         value = self.json.get(name)

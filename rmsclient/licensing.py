@@ -218,6 +218,11 @@ def _denial(status: str, reason: str | None, place: str | None) -> Exception:
             "key_disabled",
             "The organization of this file has disabled its key, so the file opens for nobody at the moment. Ask its administrators.",
         )
+    if reason == "key destroyed":
+        return NoRightsError(
+            "key_destroyed",
+            "The organization of this file has destroyed its key, so the file opens for nobody any more.",
+        )
     if reason == "inactive":
         return ServerError("inactive", "Protection is switched off in the organization of this file.")
     return NoRightsError("no_access", "You have no access to this file. Ask the person who sent it.")

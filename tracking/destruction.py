@@ -24,7 +24,7 @@ from tenants.membership import MANAGE_KEYS
 from tenants.models import RoleAssignment, Tenant, User
 from tenants.notices import tell_administrators
 from tenants.second_person import check_second
-from tracking.disabling import losses_of
+from tracking.disabling import destruction_of, losses_of
 from tracking.models import Destruction, Resealing
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,18 @@ def ask_destruction(
             "destruction_asked", _("The destruction of this key has been asked for already.")
         ) from error
     return made
+
+
+def destruction_as_shown(key: KeyVersion, shown: str) -> Destruction:
+    """What is asked for, which has to be what an approver was shown (its id): a request that was taken back and made anew
+    may have another reason and fewer days. Raises `ChangeRefusedError`.
+    """
+    found = destruction_of(key)
+    if found is None or str(found.id) != shown:
+        raise ChangeRefusedError(
+            "other_destruction", _("What is asked for is not what you were shown. Look at it again.")
+        )
+    return found
 
 
 def approve_destruction(destruction: Destruction, *, actor: User) -> Destruction:

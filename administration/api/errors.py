@@ -1,5 +1,6 @@
 """Errors of the admin API: `{"code", "message"}` for everything, with the right status."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -22,6 +23,8 @@ from tenants.fetching import FetchError
 from tenants.provider_metadata import MetadataError
 from tenants.sso import SignOnSettingsError
 
+log = logging.getLogger(__name__)
+
 
 class Conflict(exceptions.APIException):
     status_code = status.HTTP_409_CONFLICT
@@ -31,6 +34,7 @@ class Conflict(exceptions.APIException):
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: domain errors and DRF's own in one shape; None lets Django answer with 500."""
     if isinstance(error, ServerFaultError):
+        log.error("%s", error.__cause__ or error)
         return _answer(503, "service_unavailable", str(error))
     if isinstance(error, DeviceError):
         return _answer(400, error.log_name, str(error))

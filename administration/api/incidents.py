@@ -43,6 +43,7 @@ class StepSerializer(serializers.Serializer[Any]):
 
     `power` names what the step wants of who takes it. `move` is what taking `destroy` does now: disable the key, ask for its
     destruction, approve what somebody else asked for; empty when nothing is to be done, or the key has to be rolled first.
+    `destruction` is the id of what was asked for.
     """
 
     name = serializers.ChoiceField(choices=list(TITLES))
@@ -52,6 +53,7 @@ class StepSerializer(serializers.Serializer[Any]):
     facts = serializers.DictField(child=serializers.IntegerField())
     power = serializers.CharField()
     move = serializers.ChoiceField(choices=MOVES, allow_blank=True)
+    destruction = serializers.UUIDField(allow_null=True)
 
 
 class IncidentDetailSerializer(IncidentSerializer):
@@ -78,7 +80,7 @@ class StepRequestSerializer(serializers.Serializer[Any]):
     """`dry_run`: only say in numbers what would be done. `bits` for `roll`; documents and times for `revoke`.
 
     For `destroy`: `move`, as shown with the step, or `cancel`; without it whatever comes next. `reason` (otherwise that of
-    the incident) and `grace_days` for asking.
+    the incident) and `grace_days` for asking. `destruction`, as shown with the step, for approving.
     """
 
     dry_run = serializers.BooleanField(default=False)
@@ -89,6 +91,7 @@ class StepRequestSerializer(serializers.Serializer[Any]):
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
     move = serializers.ChoiceField(choices=MOVES, required=False)
+    destruction = serializers.UUIDField(required=False)
     reason = serializers.CharField(max_length=LONGEST_REASON, required=False)
     grace_days = serializers.IntegerField(min_value=SHORTEST_GRACE, max_value=LONGEST_GRACE, required=False)
 

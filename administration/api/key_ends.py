@@ -43,6 +43,12 @@ class DestructionRequestSerializer(serializers.Serializer[Any]):
     )
 
 
+class ApprovalSerializer(serializers.Serializer[Any]):
+    """`destruction`: the `id` of the one that was looked at."""
+
+    destruction = serializers.UUIDField()
+
+
 class KeyEndView(ApiView):
     """Base: a change of one key of the organization."""
 
@@ -113,10 +119,14 @@ class DestroyKeyView(KeyEndView):
 
 
 class ApproveDestructionView(KeyEndView):
-    @extend_schema(request=None, responses=DestructionSerializer)
+    @extend_schema(request=ApprovalSerializer, responses=DestructionSerializer)
     def post(self, request: Request, key_id: uuid.UUID) -> Response:
         """Approve what somebody else asked for. Takes a role that one has held for 24 hours."""
-        done = ends.approve_destruction(self.destruction(), actor=person(request))
+        key = self.key()
+        asked = ApprovalSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        shown = ends.destruction_as_shown(key, str(asked.validated_data["destruction"]))
+        done = ends.approve_destruction(shown, actor=person(request))
         return Response(DestructionSerializer(done).data)
 
 

@@ -63,12 +63,12 @@ class ResealingSerializer(serializers.ModelSerializer[Resealing]):
 
 
 class DestructionSerializer(serializers.ModelSerializer[Destruction]):
-    """`due_at` is set by the approval; `finished_at` is when the certificate was made."""
+    """`id` is what an approval names. `due_at` is set by the approval; `finished_at` is when the certificate was made."""
 
     class Meta:
         model = Destruction
         fields = (
-            "reason", "asked_by", "asked_at", "grace_days", "approved_by", "approved_at", "due_at", "canceled_by",
+            "id", "reason", "asked_by", "asked_at", "grace_days", "approved_by", "approved_at", "due_at", "canceled_by",
             "canceled_at", "started_at", "finished_at",
         )  # fmt: skip
 

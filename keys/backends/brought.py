@@ -77,6 +77,7 @@ def _has_wrong_exponent(key: rsa.RSAPrivateNumbers) -> bool:
     order = math.lcm(key.p - 1, key.q - 1)
     return (
         key.d * key.public_numbers.e % order != 1
+        or key.d >= key.public_numbers.n
         or key.d.bit_length() <= key.public_numbers.n.bit_length() // 2
     )
 

@@ -84,6 +84,7 @@ class EndForm(StepForm):
     """What comes next in the end of the old key, as it was shown; with a reason where its destruction is asked for."""
 
     move = forms.ChoiceField(choices=[(move, move) for move in MOVES], widget=forms.HiddenInput)
+    destruction = forms.UUIDField(required=False, widget=forms.HiddenInput)
     reason = DestructionForm.base_fields["reason"]
     grace_days = DestructionForm.base_fields["grace_days"]
 

@@ -92,7 +92,7 @@ def take_step(context: Context) -> Exit:
         "since": args.since,
         "until": args.until,
         "grace_days": args.grace,
-        "move": _move(administration, context),
+        **_move(administration, context),
     }
     body = {name: value for name, value in asked.items() if value is not None}
     would = _step(administration, context, {**body, "dry_run": True})
@@ -108,14 +108,15 @@ def take_step(context: Context) -> Exit:
     return Exit.OK
 
 
-def _move(administration: Administration, context: Context) -> str | None:
-    """What the step `destroy` does now, so that what is asked is what is done; None for other steps."""
+def _move(administration: Administration, context: Context) -> dict[str, object]:
+    """What the step `destroy` does now, so that what is asked is what is done; nothing for other steps."""
     if context.args.step != "destroy":
-        return None
+        return {}
     if context.args.cancel:
-        return "cancel"
+        return {"move": "cancel"}
     steps = _steps(administration.record(_address(context)))
-    return next((step.shown("move") for step in steps if step.shown("name") == "destroy"), "") or None
+    end = next((step for step in steps if step.shown("name") == "destroy"), None)
+    return {name: end.shown(name) or None for name in ("move", "destruction")} if end else {}
 
 
 def close_incident(context: Context) -> Exit:

@@ -90,8 +90,16 @@ def destroy_key(context: Context) -> Exit:
 
 def approve_destruction(context: Context) -> Exit:
     administration, key = _key(context)
-    context.confirm(_losses(key, "never open again once the days of grace are over"))
-    done = administration.post(f"/keys/{key.guid('id')}/destroy/approve/")
+    asked = key.record("destruction")
+    if asked is None:
+        raise UsageError("not_asked", "Nobody asked for this key to be destroyed.")
+    context.confirm(
+        f"{asked.shown('asked_by')} asks for it: {asked.shown('reason')}. "
+        + _losses(key, f"never open again {asked.shown('grace_days')} days from now")
+    )
+    done = administration.change(
+        "POST", f"/keys/{key.guid('id')}/destroy/approve/", {"destruction": asked.text("id")}
+    )
     context.output.line(f"The key is destroyed on {done.local_time('due_at')}; rightskeep admin keys cancel")
     context.output.result(done.json)
     return Exit.OK

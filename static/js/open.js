@@ -127,7 +127,10 @@ const ownerOf = (doc) => String(doc.answer?.Owner || doc.license.owner || "");
 function showRefusal(doc) {
   const reason = String(doc.answer.Reason ?? "").toLowerCase();
   const isExpired = doc.answer.AccessStatus === EXPIRED || reason === "expired";
-  const known = { revoked: "revoked", inactive: "inactive", "second factor": "needs-factor", "key held": "key-held", "key disabled": "key-disabled" };
+  const known = {
+    revoked: "revoked", inactive: "inactive", "second factor": "needs-factor",
+    "key held": "key-held", "key disabled": "key-disabled", "key destroyed": "key-destroyed",
+  };
   const name = isExpired ? "expired" : Object.hasOwn(known, reason) ? known[reason] : "denied";
   const owner = ownerOf(doc);
   const element = result(name, { name: doc.name, owner });

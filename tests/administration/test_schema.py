@@ -68,13 +68,14 @@ GOOD = {
     "post scim-tokens/": {"name": "Okta"},
 }
 # Needs a person of no organization, a license, a server of others, a day that is over, an archive, a file, a wrapped key, a
-# disabled key.
+# disabled key, a destruction that was asked for.
 NOT_SO_EASILY = (
     "/api/v1/keys/exports/",
     "/api/v1/keys/exports/{export_id}/package/",
     "/api/v1/keys/import-key/",
     "/api/v1/keys/{key_id}/certificate/",
     "/api/v1/keys/{key_id}/destroy/",
+    "/api/v1/keys/{key_id}/destroy/approve/",
     "/api/v1/keys/import/",
     "/api/v1/keys/import-package/",
     "/api/v1/keys/{id}/restore/",

@@ -7,11 +7,13 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from asn1crypto.keys import RSAPrivateKey as Numbers
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.utils import timezone
@@ -28,8 +30,10 @@ from rms.content_key import CipherMode, ContentKey
 from rms.errors import SealError
 from rms.integrity import SealedRecord, encode_record
 from rms.key_package import PackageError, RecipientKey, read_package
+from rms.key_wrapping import wrap_der
 from rms.protection import protect
 from rms.xrml import parse_license
+from rms.xrml.public_key import PublicKey
 from rmsclient.cli.main import run
 from rmsclient.cli.output import Output
 from rmsclient.credentials import SignInStore
@@ -213,6 +217,22 @@ def test_a_package_that_was_touched_is_refused(world: World, second: User):
     for each in touched:
         with pytest.raises(PackageError):
             read_package(each)
+
+
+def test_a_private_half_that_is_made_to_deceive(world: World, second: User):
+    """The right modulus, and numbers that do not belong to it: whoever packs and signs a package themselves can do that."""
+    export = ask(world)
+    exports.approve_export(export, actor=second)
+    package = read_package(download_package(export, actor=second))
+    (key,) = package.keys.values()
+    others = dict.fromkeys(
+        ("private_exponent", "prime1", "prime2", "exponent1", "exponent2", "coefficient"), 3
+    )
+    numbers = Numbers({"version": 0, "modulus": key.public_key.modulus, "public_exponent": 65537, **others})
+    encrypt = PublicKey.from_numbers(recipient().public_key().public_numbers().n).encrypt_oaep
+    deceiving = replace(key, wrapped=wrap_der(numbers.dump(), encrypt))
+    with pytest.raises(SealError):
+        RecipientKey(own_pem(recipient())).open(deceiving)
 
 
 def test_who_may_approve(world: World, second: User):

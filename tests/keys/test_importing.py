@@ -226,6 +226,8 @@ FAULTS: dict[str, tuple[Callable[[], bytes], str]] = {
     "close primes": (close_primes, "too close"),
     "wrong private exponent": (
         lambda: der(private_exponent=own_key().private_numbers().d + 2), "exponent of this key is wrong"),
+    "private exponent beyond the modulus": (
+        lambda: der(private_exponent=own_key().private_numbers().d + (P - 1) * (Q - 1)), "exponent of this key is wrong"),
     "wrong CRT": (lambda: der(exponent1=own_key().private_numbers().dmp1 + 2), "Chinese remainder"),
     "wrong coefficient": (lambda: der(coefficient=5), "Chinese remainder"),
     "ROCA": (lambda: from_primes(like_roca(7), like_roca(12)), "ROCA"),

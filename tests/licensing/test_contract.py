@@ -15,6 +15,7 @@ from django.test import Client
 
 from audit.models import ClientLog, UsageEvent
 from licensing.gate import MAX_BODY
+from tenants.freshness import forget_facts
 from tenants.models import Tenant
 from tests.conftest import Device, World, make_token
 
@@ -94,6 +95,45 @@ def test_service_discovery(world: World, device: Callable[[str], Device], query:
         "clientdebuglogs": f"{base}/clientlogs/debug",
         "clientperformancelogs": f"{base}/clientlogs/performance",
     }
+
+
+def test_who_runs_the_service_learns_why_a_key_cannot_be_used(
+    world: World, device: Callable[[str], Device], settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bob = device("bob")
+    published = bob.protect_for(("members", ["VIEW"]))
+    content_id = published["ContentId"].strip("{}")
+    asked = {"SerializedPublishingLicense": published["SerializedPublishingLicense"]}
+    settings.KEY_ENCRYPTION_KEY = "another key-encryption key than before"
+    forget_facts()
+    seal = {**asked, "Root": "0" * 64, "Length": 1}
+    policy = {"UserRights": [{"Users": ["members"], "Rights": ["VIEW"]}]}
+    for path, body, status in (
+        ("/my/v2/enduserlicenses", asked, 500),
+        ("/my/v2/publishinglicenses", {"Policy": policy}, 500),
+        (f"/api/v1/documents/{content_id}/seal/", seal, 503),
+    ):
+        caplog.clear()
+        answer = bob.post(path, body)
+        assert answer.status_code == status
+        assert "right key-encryption key" in caplog.text
+        assert "encryption" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"),
+    [
+        ("https://rms.example", "https://rms.example:443"),
+        ("https://rms.example:443", "https://RMS.example"),
+        ("http://rms.example", "http://rms.example:80"),
+    ],
+)
+def test_a_port_that_is_meant_anyway_may_be_written_out(
+    world: World, device: Callable[[str], Device], settings: Any, own: str, asked: str
+) -> None:
+    settings.PUBLIC_URL = own
+    address = f"{asked}/t/{world.contoso.id}/_wmcs/licensing"
+    assert device("dave").get(f"/my/v2/servicediscovery?service={address}").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Disabling and destroying a key: what opens and what does not, who may, every point where the job can die, the certificate."""
 
 import json
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -37,6 +38,7 @@ from tracking.resealing import continue_resealings, request_resealing
 pytestmark = pytest.mark.django_db
 VIEW = ("dave@fabrikam.example", ["VIEW"])
 MEMBERS = ("members", ["VIEW"])
+PUBLISHED: dict[uuid.UUID, str] = {}
 
 
 class KilledError(BaseException):
@@ -56,7 +58,8 @@ def roll(world: World) -> KeyVersion:
 @pytest.fixture
 def old(world: World, device: Callable[[str], Device]) -> KeyVersion:
     """An archived key of Contoso, with a document on it."""
-    device("bob").protect_for(VIEW, FileName="plan.pdf")
+    answer = device("bob").protect_for(VIEW, FileName="plan.pdf")
+    PUBLISHED[Document.objects.get().content_id] = answer["SerializedPublishingLicense"]
     return roll(world)
 
 
@@ -118,6 +121,30 @@ def test_disabled_and_enabled_again(world: World, device: Callable[[str], Device
         {"state": "disabled", "documents": 1, "unregistered": 0},
         {"state": "archived"},
     ]
+
+
+@pytest.mark.parametrize("reason", ["key disabled", "key destroyed"])
+def test_strangers_are_not_told_of_the_key(
+    world: World, old: KeyVersion, device: Callable[[str], Device], reason: str
+):
+    """Neither when they open nor when they ask for a seal; those who would be let in are told both times."""
+    document = Document.objects.get()
+    KeyVersion.objects.filter(id=old.id).update(state=reason.removeprefix("key "))
+    name = "KeyDisabled" if reason == "key disabled" else "KeyDestroyed"
+    license = PUBLISHED[document.content_id]
+    seal = {"SerializedPublishingLicense": license, "Root": "0" * 64, "Length": 1}
+    for person, opening, code in (
+        ("bob", reason, f"{name}Exception"),
+        ("mallory", None, "SealRefusedException"),
+        ("erin", None, "SealRefusedException"),
+    ):
+        asking = device(person)
+        refused = asking.open(license)
+        assert (refused["AccessStatus"], refused.get("Reason")) == ("AccessDenied", opening)
+        answer = asking.post(f"/api/v1/documents/{document.content_id}/seal/", seal)
+        assert (answer.status_code, answer.json()["code"]) == (400, code)
+    results = UsageEvent.objects.order_by("-id").values_list("result", flat=True)[:6]
+    assert set(results) == {name}, "the organization's own log says why, whoever asked"
 
 
 def test_what_is_seen_and_in_no_register_is_counted_once(world: World, device: Callable[[str], Device]):

@@ -163,7 +163,12 @@ def test_the_old_key_goes_from_the_incident(world: World, key: KeyVersion, brows
         alice.post(page, {"move": "approve"})
         assert Destruction.objects.get(canceled_at=None).approved_at is None
         assert "Reason: It leaked" in bob.get(page).content.decode()
-        bob.post(page, {"move": "approve"})
+        waiting = {"move": "approve", "destruction": Destruction.objects.get(canceled_at=None).id}
+        for other in ({}, {"destruction": incident.id}):
+            bob.post(page, {**waiting, "destruction": "", **other})
+            assert "is not what you were shown" in bob.get(page).content.decode()
+        assert f'name="destruction" value="{waiting["destruction"]}"' in bob.get(page).content.decode()
+        bob.post(page, waiting)
         assert "This key is destroyed on" in alice.get(page).content.decode()
         if canceled:
             alice.post(page, {"move": "cancel"})

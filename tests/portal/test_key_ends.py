@@ -1,15 +1,17 @@
 """Pages of the end of a key: what is named before, two people, undo, the certificate."""
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from keys.models import KeyVersion
 from keys.rollover import finish_due_rolls, start_roll
 from rms.destruction import read_certificate
 from tenants.models import RoleAssignment
-from tests.conftest import World
+from tests.conftest import World, make_token
 from tests.keys.aging import let_announcements_pass
 from tests.portal.conftest import Browse, MakeDocument, log_opening
 from tracking.destruction import carry_out_due
@@ -57,16 +59,50 @@ def test_destroying_takes_two(browse: Browse, world: World, key: KeyVersion) -> 
     alice.post(f"{page}destroy/", {"reason": "It leaked", "grace_days": 3})
     shown = alice.get(page).content.decode()
     assert "waits for a second administrator" in shown and "It leaked" in shown and "Enable…" not in shown
-    alice.post(f"{page}destroy/approve/")
+    alice.post(f"{page}destroy/approve/", shown_on(alice, page))
     assert "Somebody else has to approve" in alice.get(page).content.decode()
     assert (
         "It is carried out 3 days after your approval" in bob.get(f"{page}destroy/approve/").content.decode()
     )
-    bob.post(f"{page}destroy/approve/")
+    bob.post(f"{page}destroy/approve/", shown_on(bob, page))
     assert "This key is destroyed on" in bob.get(page).content.decode()
     bob.post(f"{page}destroy/cancel/")
     assert "Destroy…" in bob.get(page).content.decode()
     assert Destruction.objects.get().canceled_by == "bob@contoso.example"
+
+
+def test_what_is_approved_is_what_was_shown(browse: Browse, world: World, key: KeyVersion) -> None:
+    """Taken back and asked for anew between the look and the approval, with fewer days and another reason."""
+    since = timezone.now() - timedelta(hours=25)
+    RoleAssignment.objects.create(
+        tenant=world.contoso, user=world.person("bob"), role="key_admin", since=since
+    )
+    alice, bob, page = browse("alice"), browse("bob"), f"/keys/{key.id}/"
+    alice.post(f"{page}disable/")
+    alice.post(f"{page}destroy/", {"reason": "It leaked", "grace_days": 90})
+    looked_at = shown_on(bob, page)
+    alice.post(f"{page}destroy/cancel/")
+    bob.post(f"{page}destroy/approve/", looked_at)
+    alice.post(f"{page}destroy/", {"reason": "Tidying", "grace_days": 1})
+    for sent in (looked_at, {}):
+        bob.post(f"{page}destroy/approve/", sent)
+        assert "is not what you were shown" in bob.get(page).content.decode()
+    token = {"Authorization": f"Bearer {make_token(world.person('bob'))}"}
+    path = f"/api/v1/keys/{key.id}/destroy/approve/"
+    refused = bob.post(path, looked_at, content_type="application/json", headers=token)
+    assert (refused.status_code, refused.json()["code"]) == (409, "other_destruction")
+    assert bob.post(path, {}, content_type="application/json", headers=token).status_code == 400
+    assert Destruction.objects.get(canceled_at=None).approved_at is None
+    bob.post(f"{page}destroy/approve/", shown_on(bob, page))
+    assert Destruction.objects.get(canceled_at=None).approved_at is not None
+
+
+def shown_on(client: Client, page: str) -> dict[str, str]:
+    """What the page of the approval sends with its button."""
+    form = client.get(f"{page}destroy/approve/").content.decode()
+    found = re.search(r'name="destruction" value="([^"]+)"', form)
+    assert found
+    return {"destruction": found[1]}
 
 
 def test_the_certificate_is_a_file(browse: Browse, key: KeyVersion) -> None:

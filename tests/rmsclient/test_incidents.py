@@ -5,6 +5,7 @@ import json
 from tests.rmsclient.stub_server import reply_json
 
 ID = "3f0d1f0a-0000-4000-8000-0000000000cc"
+DESTRUCTION = "9d1a66f0-3c1f-4b43-8c2e-6f5f7b1f3a10"
 STEPS = [
     {"name": "roll", "state": "done", "at": "2026-11-01T10:00:00Z", "by": "kim@contoso.example", "facts": {"bits": 3072}},
     {"name": "tell", "state": "todo", "at": None, "by": "", "facts": {}},
@@ -51,7 +52,8 @@ def test_the_end_of_a_key_does_what_was_shown(server, rightskeep):
         "at": None,
         "by": "",
         "facts": {"left": 3},
-        "move": "ask",
+        "move": "approve",
+        "destruction": DESTRUCTION,
     }
     server.routes[f"GET {PATH}"] = reply_json({**INCIDENT, "steps": [*STEPS, destroy]})
     server.routes[f"POST {PATH}steps/destroy/"] = reply_json(
@@ -59,8 +61,12 @@ def test_the_end_of_a_key_does_what_was_shown(server, rightskeep):
     )
     step = ("admin", "keys", "incident", "step", ID, "destroy", "--grace", "14")
     asked = rightskeep(*step)
-    assert asked.code == 2 and "destroy (ask): left 3" in asked.stderr
+    assert asked.code == 2 and "destroy (approve): left 3" in asked.stderr
     assert rightskeep(*step, "--yes").code == 0
-    assert json.loads(server.requests[-1].body) == {"grace_days": 14, "move": "ask"}
+    assert json.loads(server.requests[-1].body) == {
+        "grace_days": 14,
+        "move": "approve",
+        "destruction": DESTRUCTION,
+    }
     assert rightskeep(*step[:-2], "--cancel", "--yes").code == 0
     assert json.loads(server.requests[-1].body) == {"move": "cancel"}
