@@ -102,10 +102,16 @@ def new_key(
 
 
 def brought_key(
-    tenant_id: uuid.UUID, private: Any, *, state: KeyVersion.State, place: str = ""
+    tenant_id: uuid.UUID,
+    private: Any,
+    *,
+    state: KeyVersion.State,
+    key_id: uuid.UUID | None = None,
+    place: str = "",
 ) -> KeyVersion:
     """As `new_key`, for a key that the customer brought (`backends.brought` has checked it)."""
     record = KeyVersion(tenant_id=tenant_id, state=state, kind=place or place_for(tenant_id))
+    record.id = key_id or record.id
     record.origin = KeyVersion.Origin.BROUGHT
     record.bits = private.key_size
     _name(record, private.public_key().public_numbers().n)

@@ -65,7 +65,7 @@ def unwrap_private_key(wrapped: bytes, import_key: bytes) -> bytes:
     """The private key (DER) that was wrapped for `import_key` (DER). Raises `SealError`, always with the same text."""
     private = serialization.load_der_private_key(import_key, None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(private, rsa.RSAPrivateKey)
-    size = private.key_size // 8
+    size = (private.key_size + 7) // 8
     try:
         aes = private.decrypt(wrapped[:size], _OAEP)
         return aes_key_unwrap_with_padding(aes, wrapped[size:])

@@ -2,15 +2,17 @@
 
 import re
 import subprocess
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pkcs11
 import pytest
 from asn1crypto.keys import RSAPrivateKey as Numbers
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from django.utils import timezone
 
 from audit.models import AdminEvent
@@ -22,7 +24,7 @@ from keys.importing import hold_key, import_key, import_public_pem, make_import_
 from keys.models import ImportKey, KeyVersion, WrappingKey
 from keys.rollover import create_first_key, finish_due_rolls, start_roll
 from keys.tasks import tidy_imports
-from rms.key_wrapping import wrap_private_key
+from rms.key_wrapping import unwrap_private_key, wrap_private_key
 from tenants.freshness import forget_facts
 from tenants.models import Tenant, User
 from tests.keys.aging import let_announcements_pass
@@ -118,6 +120,69 @@ def test_bring_roll_hold_restore_and_back_to_a_made_key(contoso: Tenant, alice: 
     assert [action for action in told if action != "MakeImportKey"] == [
         "ImportKey", "ActivateKey", "HoldKey", "RestoreKey", "RollKey", "ActivateKey",
     ]  # fmt: skip
+
+
+class KilledError(BaseException):
+    """The end of a worker."""
+
+
+def in_token(key_id: uuid.UUID | None = None) -> int:
+    """How many private keys the token holds, all or under one id."""
+    wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY}
+    more = {pkcs11.Attribute.ID: key_id.bytes} if key_id else {}
+    return len(keeping._token().run(lambda session: list(session.raw.get_objects({**wanted, **more}))))
+
+
+def test_a_worker_that_dies_leaves_no_second_copy_in_the_token(
+    soft_token: SoftToken, contoso: Tenant, alice: User, monkeypatch: pytest.MonkeyPatch
+):
+    wrapped, before = wrapped_for(contoso, alice, own_key()), in_token()
+
+    def die(record: KeyVersion) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as crash:
+        crash.setattr(keeping, "store", die)
+        with pytest.raises(KilledError):
+            import_key(contoso, wrapped, actor=alice, place="pkcs11")
+    record = import_key(contoso, wrapped, actor=alice, place="pkcs11")
+    assert (in_token() - before, in_token(record.id)) == (1, 1)
+    let_announcements_pass()
+    assert finish_due_rolls() == 1
+    hold_key(record, actor=alice)
+    assert in_token() == before
+
+
+def test_two_who_bring_the_same_file_at_once(
+    soft_token: SoftToken, contoso: Tenant, alice: User, monkeypatch: pytest.MonkeyPatch
+):
+    """The one who comes second takes nothing away from the first."""
+    wrapped, real = wrapped_for(contoso, alice, own_key()), keeping.brought_key
+    stored: list[KeyVersion] = []
+
+    def meanwhile(*given: Any, **named: Any) -> KeyVersion:
+        monkeypatch.setattr(keeping, "brought_key", real)
+        stored.append(import_key(contoso, wrapped, actor=alice, place="pkcs11"))
+        return real(*given, **named)
+
+    monkeypatch.setattr(keeping, "brought_key", meanwhile)
+    with pytest.raises(KeyRefusedError, match="used meanwhile"):
+        import_key(contoso, wrapped, actor=alice, place="pkcs11")
+    assert in_token(stored[0].id) == 1
+    let_announcements_pass()
+    assert finish_due_rolls() == 1
+    assert active_key(contoso.id).fingerprint == stored[0].fingerprint
+
+
+@pytest.mark.parametrize("bits", [2050, 2054])
+def test_keys_of_sizes_that_are_no_whole_bytes(bits: int):
+    """A recipient's key may have such a size: what was wrapped for it has to open."""
+    recipient = rsa.generate_private_key(65537, bits)
+    public = recipient.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    wrapped = wrap_private_key(own_pem(own_key()), public)
+    assert unwrap_private_key(wrapped, recipient.private_bytes(*_DER)) == own_key().private_bytes(*_DER)
 
 
 def test_held_while_the_token_does_not_answer(soft_token: SoftToken, contoso: Tenant, alice: User):
