@@ -109,12 +109,16 @@ def brought_key(
     key_id: uuid.UUID | None = None,
     place: str = "",
 ) -> KeyVersion:
-    """As `new_key`, for a key that the customer brought (`backends.brought` has checked it)."""
+    """As `new_key`, for a key that the customer brought (`backends.brought` has checked it).
+
+    Its id follows from the key, so that one that a dead process left in a token is taken when it is brought again.
+    """
     record = KeyVersion(tenant_id=tenant_id, state=state, kind=place or place_for(tenant_id))
     record.id = key_id or record.id
     record.origin = KeyVersion.Origin.BROUGHT
     record.bits = private.key_size
     _name(record, private.public_key().public_numbers().n)
+    record.id = uuid.uuid5(tenant_id, record.fingerprint)
     put_back(record, private)
     return record
 
@@ -163,8 +167,8 @@ def store_private(record: KeyVersion) -> None:
 
 
 def discard(record: KeyVersion) -> None:
-    """Give up a key that was made and is not going to be stored."""
-    if record.kind == Kind.PKCS11:
+    """Give up a key that was made and is not going to be stored; not when another process has stored it meanwhile."""
+    if record.kind == Kind.PKCS11 and not KeyVersion.objects.filter(id=record.id).exists():
         # Nobody knows of it, so it may as well stay in a token that does not answer.
         with contextlib.suppress(KeyUnavailableError):
             _token().destroy(record.id.bytes)

@@ -262,12 +262,12 @@ def _generate(batch: Sequence[RollPolicy]) -> Iterator[tuple[RollPolicy, KeyVers
 
 
 def _next_id(row: RollPolicy) -> uuid.UUID:
-    """The id of the key that is to follow the active one; another one after a withdrawal.
+    """The id of the key that is to follow the active one; another one after a withdrawal, or for another size.
 
     Known beforehand, so that a key which a dead worker left in a token is found there and not made again. For the same
     reason a key whose claim is lost is not discarded: another worker may just be registering it.
     """
-    return uuid.uuid5(row.id, f"{row.key_id} {row.put_off_until}")
+    return uuid.uuid5(row.id, f"{row.key_id} {row.put_off_until} {row.bits}")
 
 
 def _announce(made: Sequence[tuple[RollPolicy, KeyVersion]]) -> int:

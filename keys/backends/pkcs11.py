@@ -60,6 +60,10 @@ class Place:
     generation_seconds: float
 
 
+class _NotThereError(KeyUnavailableError):
+    """The session finds no such key. One from before the token was pulled out and put back finds nothing at all."""
+
+
 class TokenKey(Unreadable):
     """A private key in a token, found there by its id."""
 
@@ -93,17 +97,13 @@ class _Session:
     def find(self, key_id: bytes) -> Any:
         found = self.look_for(key_id)
         if found is None:
-            raise KeyUnavailableError("This key is not in the hardware security module.")
+            raise _NotThereError("This key is not in the hardware security module.")
         return found
 
     def look_for(self, key_id: bytes) -> Any:
         known = self._found.get(key_id)
         if known is None:
-            wanted = {
-                pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
-                pkcs11.Attribute.ID: key_id,
-            }
-            found = list(self.raw.get_objects(wanted))
+            found = self.all_of(key_id)
             if not found:
                 return None
             if len(self._found) >= _MOST_OBJECTS:
@@ -111,8 +111,9 @@ class _Session:
             known = self._found[key_id] = found[0]
         return known
 
-    def forget(self, key_id: bytes) -> None:
-        self._found.pop(key_id, None)
+    def all_of(self, key_id: bytes) -> list[Any]:
+        wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.Attribute.ID: key_id}
+        return list(self.raw.get_objects(wanted))
 
 
 class Token:
@@ -187,12 +188,13 @@ class Token:
         return self.run(job)
 
     def destroy(self, key_id: bytes) -> None:
-        """Destroy what the token holds under this id; nothing when there is nothing."""
+        """Destroy all that the token holds under this id: twice the same key, when two processes brought it at once.
 
-        def job(session: _Session) -> None:
-            found = session.look_for(key_id)
-            if found is not None:
-                session.forget(key_id)
+        Looked for in a new session, see `_NotThereError`.
+        """
+
+        def job(_: _Session) -> None:
+            for found in self._connect().all_of(key_id):
                 found.destroy()
 
         self.run(job)
@@ -249,6 +251,9 @@ class Token:
         fresh = self._session is None
         try:
             return job(self._session or self._connect())
+        except _NotThereError:
+            if fresh:
+                raise
         except pkcs11.PKCS11Error as error:
             self._session = None
             if fresh:

@@ -16,7 +16,7 @@ from keys.rollover import create_first_key
 from rms.errors import SealError
 from tenants.freshness import forget_facts
 from tenants.models import Tenant
-from tests.keys.tokens import SoftToken
+from tests.keys.tokens import SoftToken, held_in_token
 
 pytestmark = pytest.mark.django_db
 
@@ -77,10 +77,23 @@ def test_making_a_key_again_takes_the_one_that_is_there(key: KeyVersion):
     """A worker died between the token and the database."""
     again = keeping.new_key(key.tenant_id, bits=2048, state=KeyVersion.State.PENDING, key_id=key.id)
     assert (again.fingerprint, again.oaep_hash) == (key.fingerprint, "sha1")
-    keeping.discard(again)
+    keeping.discard(again)  # which another one has stored meanwhile
     forget_loaded()
-    with pytest.raises(KeyUnavailableError, match="not in the hardware security module"):
-        active_key(key.tenant_id)
+    active_key(key.tenant_id)
+    lost = keeping.new_key(key.tenant_id, bits=2048, state=KeyVersion.State.PENDING)
+    keeping.discard(lost)
+    assert held_in_token().count(key.id.bytes) == 1 and lost.id.bytes not in held_in_token()
+
+
+def test_a_session_that_was_lost_and_has_not_met_the_key(key: KeyVersion, soft_token: SoftToken):
+    """It finds nothing any more, and does not say why."""
+    for use in (lambda: keeping.load(key).sign(b"license"), lambda: token().destroy(key.id.bytes)):
+        token().run(lambda session: session._found.clear())
+        soft_token.pull_out()
+        assert held_in_token() == []
+        soft_token.put_back()
+        use()
+    assert key.id.bytes not in held_in_token()
 
 
 def test_a_key_that_is_not_the_one_of_the_record(key: KeyVersion):

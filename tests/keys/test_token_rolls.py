@@ -1,6 +1,7 @@
 """Rolling keys that lie in a token (SoftHSM): dead workers, withdrawn keys, a token that hangs, and getting off it."""
 
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from keys import keeping
+from keys import importing, keeping, schedule
 from keys.custody import active_key, forget_loaded
 from keys.errors import KeyUnavailableError
+from keys.importing import import_key
 from keys.keeping import _token as token
 from keys.models import KeyVersion, RollPolicy
 from keys.notices import warn
@@ -20,7 +22,8 @@ from rms.destruction import read_certificate
 from tenants.models import Tenant, User
 from tests.conftest import Device, World
 from tests.keys.aging import age_keys, let_claims_run_out, let_plans_pass
-from tests.keys.tokens import SoftToken
+from tests.keys.bringing import own_key, wrapped_for
+from tests.keys.tokens import SoftToken, held_in_token
 from tracking.destruction import ask_destruction, carry_out_due
 from tracking.disabling import disable_key
 from tracking.models import Destruction
@@ -65,6 +68,43 @@ def test_what_a_dead_worker_made_is_found_and_not_made_again(
     forget_loaded()
     assert [active_key(key.tenant_id).fingerprint] == made
     assert keeping.load(KeyVersion.objects.get(id=key.id)).decrypt(block) == b"content key"
+
+
+def test_what_a_dead_import_left_is_taken_by_the_next_one(
+    key: KeyVersion, contoso: Tenant, alice: User, monkeypatch: pytest.MonkeyPatch
+):
+    class KilledError(BaseException):
+        pass
+
+    def die(_: KeyVersion) -> None:
+        raise KilledError
+
+    monkeypatch.setattr(importing, "IMPORT_BITS", 2048)
+    wrapped = wrapped_for(contoso, alice, own_key())
+    with monkeypatch.context() as crash:
+        crash.setattr(keeping, "store", die)
+        with pytest.raises(KilledError):
+            import_key(contoso, wrapped, actor=alice)
+    made = import_key(contoso, wrapped, actor=alice)
+    assert held_in_token().count(made.id.bytes) == 1
+    token().run(lambda session: session.all_of(made.id.bytes)[0].copy({}))  # as two processes at once
+    assert held_in_token().count(made.id.bytes) == 2
+    keeping.load(made).sign(b"license")
+    withdraw_roll(contoso, actor=alice)
+    assert made.id.bytes not in held_in_token()
+
+
+def test_a_size_that_was_changed_in_between(key: KeyVersion, alice: User, monkeypatch: pytest.MonkeyPatch):
+    """What a dead worker left in the token is of the size that the policy wanted then."""
+    made = keeping.new_key(key.tenant_id, bits=2048, state=KeyVersion.State.PENDING, key_id=next_id())
+    set_policy(key.tenant, Policy(every_days=365, bits=3072), actor=alice)
+    assert roll_due() == 1
+    record = KeyVersion.objects.get(state="pending")
+    assert (record.bits, len(bytes(record.modulus)) * 8) == (3072, 3072) and record.id != made.id
+
+
+def next_id() -> uuid.UUID:
+    return schedule._next_id(RollPolicy.objects.get())
 
 
 def test_a_withdrawn_key_leaves_the_token(key: KeyVersion, contoso: Tenant, alice: User):

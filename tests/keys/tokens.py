@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pkcs11 import Attribute, ObjectClass
+
+from keys import keeping
 from script.suite import SOFTHSM_LIBRARIES
 
 PIN = "marker-pin-4711"
+_PRIVATE = {Attribute.CLASS: ObjectClass.PRIVATE_KEY}
 
 
 def library() -> str:
@@ -31,6 +35,13 @@ class SoftToken:
 
     def put_back(self) -> None:
         self.directory.with_name("pulled").rename(self.directory)
+
+
+def held_in_token() -> list[bytes]:
+    """The ids of the private keys that the configured token holds."""
+    return keeping._token().run(
+        lambda session: [key[Attribute.ID] for key in session.raw.get_objects(_PRIVATE)]
+    )
 
 
 def make_token(place: Path) -> SoftToken:
