@@ -1,46 +1,20 @@
-"""Real worker processes: killed with SIGKILL at every point of a roll, and two of them at once."""
-
-import json
-import os
-import subprocess
-import sys
-from typing import Any
+"""Real worker processes: killed with SIGKILL at every commit and every use of the key store, and two of them at once."""
 
 import pytest
-from django.conf import settings
 from django.db import connection
+
+from tests.keys.processes import worker
+from tests.keys.tokens import library
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def worker(*arguments: str) -> Any:
-    """Run `killed_worker` on the test's database and return what it found out."""
-    database = connection.settings_dict
-    if connection.vendor == "postgresql":
-        who = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT'] or 5432}"
-        url = f"postgres://{who}/{database['NAME']}"
-    else:
-        url = f"sqlite:///{database['NAME']}"
-    connection.close()
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.keys.killed_worker", *arguments],
-        cwd=settings.BASE_DIR,
-        env={**os.environ, "RIGHTSKEEP_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "portal.settings"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
-
-
 def test_killed_at_every_point() -> None:
     """At each instant there is one active key and every document opens; afterwards beat finishes what was begun, and
-    the log tells it once. On SQLite at every fourth point, since all of it happens on PostgreSQL."""
-    stride = 1 if connection.vendor == "postgresql" else 4
-    found = worker("kill", str(stride))
-    assert found["died"] > 40 // stride
+    the log tells it once. On SQLite at every third point, since all of it happens on PostgreSQL."""
+    stride = 1 if connection.vendor == "postgresql" else 3
+    found = worker("killed_worker", "kill", str(stride))
+    assert found["died"] > 24 // stride
     assert found["documents"] == 3 * (found["died"] + 1)
 
 
@@ -48,6 +22,26 @@ def test_killed_at_every_point() -> None:
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time")
 def test_two_workers_at_once() -> None:
     """Every tenant is rolled, by its policy once at most, and every publication meanwhile succeeds."""
-    found = worker("contend", "30")
+    found = worker("killed_worker", "contend", "30")
     assert (found["rolled"], found["most"]) == (30, 1)
     assert found["documents"] >= 30
+
+
+@pytest.mark.postgresql
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time")
+def test_other_jobs_killed_at_every_point_and_two_workers_at_once() -> None:
+    """Destroying, sealing anew, disabling, importing, holding, exporting, changing the key-encryption key: `tests.keys.jobs`
+    says what has to be so at once and in the end. Two workers destroy and seal anew: all is done and told of once."""
+    found = worker("killed_jobs", "software", "5")
+    assert len(found["died"]) == 7 and min(found["died"].values()) >= 4 and sum(found["died"].values()) >= 50
+    destroyed, sealed = (sum(found["contended"][name]) for name in ("destroyed", "sealed"))
+    assert (destroyed, sealed) == (5, 15)
+
+
+@pytest.mark.postgresql
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="on one database is enough")
+@pytest.mark.skipif(not library(), reason="SoftHSM is not installed")
+def test_killed_before_and_after_every_call_into_the_token() -> None:
+    """In the end the token holds what the database knows, and no key besides."""
+    found = worker("killed_jobs", "pkcs11", "0")
+    assert len(found["died"]) == 3 and min(found["died"].values()) >= 8
