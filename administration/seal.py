@@ -87,7 +87,7 @@ def _sign_and_register(
         with transaction.atomic():
             hold_active(recognized.key)
             _register(recognized.tenant_id, record)
-            call.log("Success", **facts, key_id=recognized.key.id)
+            call.log("Success", **facts, key_id=recognized.key.id, acting_as_user=_acted_for(decision))
     except KeyNoLongerActiveError as error:
         raise KeyRolledError(
             "The organization's key was changed in between: protect the file again."
@@ -95,6 +95,12 @@ def _sign_and_register(
     except KeyUnavailableError as error:
         raise ServerFaultError(UNUSABLE) from error
     return encode_record(record, signature)
+
+
+def _acted_for(decision: Decision) -> str:
+    """The owner, when whoever protected in their name seals, too."""
+    by_proxy = decision.subject.is_issuer and not decision.subject.is_owner
+    return decision.recognized.license.owner_address if by_proxy else ""
 
 
 def _register(tenant_id: uuid.UUID, record: SealedRecord) -> None:

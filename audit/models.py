@@ -72,7 +72,9 @@ class UsageEvent(models.Model):
     c_info = models.CharField(max_length=255, blank=True)
     c_ip = models.CharField(max_length=45, blank=True)
     admin_action = models.BooleanField(default=False)
-    acting_as_user = models.CharField(max_length=254, blank=True)
+    acting_as_user = models.CharField(
+        max_length=254, blank=True
+    )  # the owner, when the caller acts in their place
 
     objects = AppendOnlyQuerySet["UsageEvent"].as_manager()
 

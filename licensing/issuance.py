@@ -56,8 +56,15 @@ def issue_use_license(call: Call, license: bytes) -> dict[str, Any]:
         issuer=decision.opened.rights.issuer_address,
         key_id=recognized.opener.id,
         admin_action=decision.by_power,
+        acting_as_user=_acted_for(decision),
     )
     return answer
+
+
+def _acted_for(decision: Decision) -> str:
+    """The owner, when a super user opens somebody else's document by that power."""
+    by_proxy = decision.by_power and not decision.subject.is_owner
+    return decision.recognized.license.owner_address if by_proxy else ""
 
 
 def _facts(recognized: Recognized) -> dict[str, Any]:

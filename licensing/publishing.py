@@ -350,6 +350,7 @@ def _register(
             key_id=key.id,
             file_name=request.file_name,
             date_published=terms.issued_at,
+            acting_as_user="" if rights.owner_id == call.caller.id else terms.owner_address,
         )
 
 

@@ -91,13 +91,24 @@ class RevokedDocumentSerializer(DocumentSerializer):
 
 
 class OpeningSerializer(serializers.ModelSerializer[UsageEvent]):
+    """`acting_as_user`: the owner in whose place a super user opened it by that power; else empty."""
+
     user = serializers.CharField(source="user_id")
     ip = serializers.CharField(source="c_ip")
     application = serializers.CharField(source="c_info")
 
     class Meta:
         model = UsageEvent
-        fields = ("time", "user", "result", "request_type", "ip", "application", "correlation_id")
+        fields = (
+            "time",
+            "user",
+            "result",
+            "request_type",
+            "ip",
+            "application",
+            "correlation_id",
+            "acting_as_user",
+        )
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):

@@ -138,9 +138,11 @@ def _document_row(document: Record) -> tuple[str, ...]:
 
 def _opening_row(opening: Record) -> tuple[str, ...]:
     result = opening.shown("result").strip("'")
+    who = opening.shown("user") or "(unknown)"
+    owner = opening.shown("acting_as_user")  # whose document a super user opened by that power
     return (
         opening.local_time("time"),
-        opening.shown("user") or "(unknown)",
+        f"{who} (super user, for {owner})" if owner else who,
         _RESULTS.get(result, f"refused: {result}"),
         opening.shown("ip"),
         _application(opening.shown("application")),

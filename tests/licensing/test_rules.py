@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from administration.devices import create_service
 from audit.models import UsageEvent
+from audit.w3c import format_row, parse_row
 from keys.models import KeyVersion
 from keys.rollover import finish_due_rolls, start_roll
 from policies.models import PolicyTemplate, TemplateGrant, TemplateVersion
@@ -264,7 +265,21 @@ def test_service_protects_in_somebody_elses_name(world: World, device: DeviceFor
     assert opens(anonymous, license) == list(ALL_RIGHTS)  # the service is the issuer
     assert opens(device("dave"), license) == ["VIEW"]
     assert opens(device("carol"), license) == []
-    assert UsageEvent.objects.order_by("id")[0].user_id.startswith("gateway@service.")
+    row = UsageEvent.objects.order_by("id")[0]
+    assert row.user_id.startswith("gateway@service.")
+    assert (row.tenant_id, row.acting_as_user) == (world.contoso.id, "bob@contoso.example")
+    assert parse_row(format_row(row))["acting-as-user"] == "bob@contoso.example"
+    sealed = anonymous.post(
+        f"/api/v1/documents/{published['ContentId'].strip('{}')}/seal/",
+        {"SerializedPublishingLicense": license, "Root": "00" * 32, "Length": 16},
+    )
+    assert sealed.status_code == 200
+    seal = UsageEvent.objects.get(request_type="SignDigest")
+    assert seal.acting_as_user == "bob@contoso.example"
+    # Nobody else acted for somebody: neither who opened it, nor the service in its own name.
+    anonymous.protect_for(("dave@fabrikam.example", ["VIEW"]))
+    rest = UsageEvent.objects.exclude(id__in=[row.id, seal.id])
+    assert set(rest.values_list("acting_as_user", flat=True)) == {""}
 
 
 def test_queries_of_the_hot_path(world: World, device: DeviceFor) -> None:

@@ -61,6 +61,7 @@ def test_one_document_with_its_openings(server, rightskeep):
                 "request_type": "FECreateEndUserLicenseV1",
                 "ip": "192.0.2.1",
                 "application": "AppName=rightskeep;AppVersion=1.2;DevicePlatform=Linux;SDKVersion=1.2;",
+                "acting_as_user": "bob@contoso.example",
             },
             {
                 "time": "2026-11-02T11:00:00Z",
@@ -74,6 +75,7 @@ def test_one_document_with_its_openings(server, rightskeep):
     )
     text = rightskeep("track", f"{{{CONTENT_ID.upper()}}}").stdout
     assert "dave@fabrikam.example" in text
+    assert "(super user, for bob@contoso.example)" in text
     assert "refused" in text
     assert "rightskeep 1.2 Linux" in text
 

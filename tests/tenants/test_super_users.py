@@ -89,7 +89,7 @@ def test_a_group_and_those_in_it(world: World, device: MakeDevice, alice: Actor,
         appoint(world.contoso, actor=alice, reason="Discovery", group=other)
 
 
-def test_a_service_reads_everything(world: World, alice: Actor, license: str) -> None:
+def test_a_service_reads_everything(world: World, device: MakeDevice, alice: Actor, license: str) -> None:
     """With its own credentials, at the licensing endpoint; and only what its organization protected."""
     set_feature(world.contoso, enabled=True, actor=alice)
     client_id, secret = create_service(world.contoso, "Indexer", {"licensing"}, actor="operator")
@@ -101,7 +101,14 @@ def test_a_service_reads_everything(world: World, alice: Actor, license: str) ->
     service = ServicePrincipal.objects.for_tenant(world.contoso).get()
     appoint(world.contoso, actor=alice, reason="Search index", service=service)
     assert status(indexer, license) == "AccessGranted"
-    assert UsageEvent.objects.order_by("id").last().admin_action
+    row = UsageEvent.objects.order_by("id").last()
+    assert row.admin_action and row.acting_as_user == "bob@contoso.example"
+    told = device("bob").get(f"/api/v1/documents/{row.content_id}/openings/").json()["results"]
+    assert [each["acting_as_user"] for each in told] == ["bob@contoso.example", ""]
+    page = Client()
+    page.force_login(world.person("bob"), backend="allauth.account.auth_backends.AuthenticationBackend")
+    shown = page.get(f"/documents/{row.content_id}/").content.decode()
+    assert shown.count("as a super user, in place of bob@contoso.example") == 1
     appointment = SuperUserAppointment.objects.get()
     end(appointment, actor=alice)
     assert status(indexer, license) == "AccessDenied"
