@@ -79,6 +79,14 @@ def fresh_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
     return inner
 
 
+def note_proof(request: HttpRequest, proven_at: float | None) -> None:
+    """This session's person proved who they are at that moment, or (None) nobody knows when."""
+    if proven_at is None:
+        request.session.pop(PROVEN_AT, None)
+    else:
+        request.session[PROVEN_AT] = min(time.time(), proven_at)
+
+
 def is_fresh(request: HttpRequest, *, within: float = FRESH_SECONDS) -> bool:
     """Whether this session's person proved who they are in the last `within` seconds."""
     proven_at = request.session.get(PROVEN_AT)

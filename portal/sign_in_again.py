@@ -15,21 +15,21 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 
 from portal import sign_on
-from portal.access import PROVEN_AT, PersonRequest, person_page
+from portal.access import PersonRequest, note_proof, person_page
 from tenants.sso import provider_for_address
 
 
 @receiver(user_logged_in)
 def note_sign_in(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
-    """A sign-in is a proof, however it was made."""
-    request.session[PROVEN_AT] = time.time()
+    """A sign-in is a proof. (At an identity provider that may have been earlier: `sign_on` sets when.)"""
+    note_proof(request, time.time())
 
 
 @receiver(authentication_step_completed)
 def note_new_proof(sender: Any, request: HttpRequest, **kwargs: Any) -> None:
     """So is a password, code or passkey asked for again. (A step of a sign-in counts when that is complete.)"""
     if kwargs.get("reauthenticated") and request.user.is_authenticated:
-        request.session[PROVEN_AT] = time.time()
+        note_proof(request, time.time())
 
 
 @require_safe

@@ -4,6 +4,7 @@ Nothing here is begun by a link alone: the sign-in page, or an admin's test, fir
 is about to go. What comes back belongs to that session, once (`statekit`), and is judged in `tenants.sign_on`.
 """
 
+import time
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -26,10 +27,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import sign_on_addresses as addresses
+from portal.access import note_proof
 from tenants import fetching, openid, saml, sso
 from tenants.membership import ADMINISTER, may
 from tenants.models import IdentityProvider, Tenant, User
-from tenants.sign_on import Assertion, admit, examine
+from tenants.sign_on import Assertion, admit, examine, require_fresh
 from tenants.sign_on_reasons import SignOnRefusedError
 from tenants.tokens import hash_token
 
@@ -119,15 +121,16 @@ def start(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     test = bool(asked.get("test"))
     if not test and provider.use == IdentityProvider.Use.OFF:
         return redirect("account_login")
-    state = {
+    state: dict[str, Any] = {
         "process": "login",
         "next": asked.get("next") or "",
         "test": str(request.user.pk) if test and request.user.is_authenticated else "",
         "nonce": get_random_string(32),
         "verifier": get_random_string(64),
+        # Whoever is signed in already is asked to prove it anew.
+        "fresh_since": time.time() if request.user.is_authenticated and not test else None,
     }
-    # Whoever is signed in already is asked to prove it anew.
-    fresh = request.user.is_authenticated and not test
+    fresh = state["fresh_since"] is not None
     try:
         if provider.kind == IdentityProvider.Kind.SAML:
             address, request_id = saml.request_address(provider, addresses.place(tenant_id), fresh=fresh)
@@ -210,6 +213,7 @@ def acs(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
         "address": answer.assertion.address,
         "name": answer.assertion.name,
         "verified": answer.assertion.address_verified,
+        "proven_at": answer.assertion.proven_at,
         "claims": _shown(answer.claims),
     }
     waiting.set_expiry(_ACS_SECONDS)
@@ -233,7 +237,8 @@ def acs_finish(request: HttpRequest, tenant_id: uuid.UUID) -> HttpResponse:
     try:
         if state is None:
             raise SignOnRefusedError("replayed")
-        assertion = Assertion(answer["subject"], answer["address"], answer["name"], answer["verified"])
+        said = (answer[fact] for fact in ("subject", "address", "name", "verified", "proven_at"))
+        assertion = Assertion(*said)
         return _finish(request, provider, assertion, state, answer["claims"])
     except SignOnRefusedError as refusal:
         return _refuse(request, provider, refusal, state)
@@ -292,6 +297,8 @@ def _finish(
         return _finish_test(request, provider, assertion, state, claims)
     if provider.use == IdentityProvider.Use.OFF:
         return _page(request, 403, {"provider": provider})
+    if state["fresh_since"] is not None:
+        require_fresh(assertion, since=state["fresh_since"])
     person = admit(provider, assertion)
     request.session.pop(ASKED, None)
     app = _app(provider)
@@ -306,6 +313,8 @@ def _finish(
     response: HttpResponse = complete_social_login(request, login)
     if came_by:
         request.session[CAME_BY] = came_by
+    if request.user.is_authenticated:  # at once, without a further factor, which would be a proof of its own
+        note_proof(request, assertion.proven_at)
     return response
 
 

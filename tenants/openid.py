@@ -16,12 +16,12 @@ from django.utils.crypto import constant_time_compare
 from tenants import fetching, sso
 from tenants.fetching import FetchError
 from tenants.models import IdentityProvider
-from tenants.sign_on import Assertion
+from tenants.sign_on import LEEWAY_SECONDS, Assertion
 from tenants.sign_on_reasons import SignOnRefusedError
 
-LEEWAY_SECONDS: Final = 60
 # Signatures by published keys; never "none", and never with the client's secret.
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_END_OF_TIME: Final = 2**36
 _REQUIRED: Final = ["iss", "aud", "exp", "iat", "sub", "nonce"]
 
 
@@ -50,7 +50,8 @@ def authorization_address(
     if address:
         parameters["login_hint"] = address
     if fresh:
-        parameters["prompt"] = "login"
+        # The second one alone obliges a provider to say when that was: OpenID Connect Core, section 3.1.2.1.
+        parameters |= {"prompt": "login", "max_age": "0"}
     endpoint: str = provider.settings["authorization_endpoint"]
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
@@ -165,7 +166,15 @@ def assertion_of(claims: dict[str, Any]) -> Assertion:
         address=str(claims.get("email") or ""),
         name=str(claims.get("name") or ""),
         address_verified=verified if isinstance(verified, bool) else None,
+        proven_at=_moment(claims.get("auth_time")),
     )
+
+
+def _moment(claimed: object) -> float | None:
+    """Seconds since the epoch; None where a provider says none, or anything else."""
+    if isinstance(claimed, bool) or not isinstance(claimed, (int, float)):
+        return None
+    return float(claimed) if 0 <= claimed < _END_OF_TIME else None
 
 
 def _signing_key(provider: IdentityProvider, id_token: str) -> jwt.PyJWK:

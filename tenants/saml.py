@@ -130,6 +130,7 @@ def _read(provider: IdentityProvider, place: Place, text: str) -> Answer:
         attributes = {str(name): values for name, values in response.get_attributes().items()}
         subject, format_of_subject = response.get_nameid(), response.get_nameid_format()
         request_id = _answered_request(response)
+        proven_at = _proven_at(response)
         # What the library checks only where it is there.
         if place.entity_id not in response.get_audiences():
             raise SignOnRefusedError("wrong_audience")
@@ -155,6 +156,7 @@ def _read(provider: IdentityProvider, place: Place, text: str) -> Answer:
             address=address,
             name=_first(attributes, _NAME),
             address_verified={"true": True, "1": True, "false": False, "0": False}.get(verified),
+            proven_at=proven_at,
         ),
         request_id,
         {
@@ -171,6 +173,13 @@ def _answered_request(response: OneLogin_Saml2_Response) -> str:
     if len(named) != 1:
         raise SignOnRefusedError("unsolicited")
     return str(named.pop())
+
+
+def _proven_at(response: OneLogin_Saml2_Response) -> float | None:
+    """When the person signed in there, by the one statement of the signed assertion."""
+    path = "/samlp:Response/saml:Assertion/saml:AuthnStatement/@AuthnInstant"
+    named = response.document.xpath(path, namespaces={"samlp": Saml.NS_SAMLP, "saml": Saml.NS_SAML})
+    return float(OneLogin_Saml2_Utils.parse_SAML_to_time(named[0])) if len(named) == 1 else None
 
 
 def _claimed_request(text: str) -> str:

@@ -5,7 +5,9 @@ A provider is believed about its organization's proven domains, as they are prov
 such an address; never those of another organization, and never an operator's.
 """
 
+import datetime as dt
 from dataclasses import dataclass
+from typing import Final
 
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
@@ -22,6 +24,8 @@ from tenants.identity import domain_of, tenant_of_domain
 from tenants.models import IdentityProvider, Invitation, User
 from tenants.sign_on_reasons import SignOnRefusedError
 
+LEEWAY_SECONDS: Final = 60  # by so much a provider's clock may differ
+
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
@@ -32,6 +36,17 @@ class Assertion:
     name: str = ""
     # None: it did not say.
     address_verified: bool | None = None
+    # When the person proved there who they are, in seconds since the epoch. None: it did not say.
+    proven_at: float | None = None
+
+
+def require_fresh(assertion: Assertion, *, since: float) -> None:
+    """The person proved anew there who they are, after they were sent for that at `since`. Raises `SignOnRefusedError`."""
+    if assertion.proven_at is None:
+        raise SignOnRefusedError("no_proof_time")
+    if assertion.proven_at < since - LEEWAY_SECONDS:
+        moment = dt.datetime.fromtimestamp(assertion.proven_at, dt.UTC)
+        raise SignOnRefusedError("not_fresh", f"{moment:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @dataclass(frozen=True, slots=True)

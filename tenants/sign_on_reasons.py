@@ -52,6 +52,12 @@ REASONS: Final[dict[str, Promise]] = {
     "replayed": _(
         "The answer belongs to no sign-in that this browser began, or was used before. It takes ten minutes at most."
     ),
+    "no_proof_time": _(
+        "Somebody was asked to sign in anew, and the identity provider did not say when they did. Have it put the claim “auth_time” into the ID token (SAML: “AuthnInstant” into the assertion)."
+    ),
+    "not_fresh": _(
+        "Somebody was asked to sign in anew, and the identity provider sent them back without asking; they had signed in there at %(detail)s. Have it obey “prompt=login” and “max_age” (SAML: “ForceAuthn”), and compare the clocks."
+    ),
     "refused_there": _("The identity provider refused: %(detail)s"),
     "client_refused": _(
         "The identity provider did not accept our client ID and secret (status %(detail)s). Compare them, and the redirect address, with what is set there."

@@ -73,6 +73,7 @@ class Provider:
             "audience": request.findtext(f"{{{Saml.NS_SAML}}}Issuer"),
             "issuer": f"{self.base}/metadata",
             "skew": 0,
+            "signed_in_ago": 0,
             "attributes": {EMAIL: wish.get("address", "")} if wish.get("address") else {},
             "format": Saml.NAMEID_PERSISTENT,
             **wish,
@@ -95,6 +96,7 @@ class Provider:
     def _assertion(self, facts: dict[str, Any]) -> str:
         now = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=facts["skew"])
         before, after = (f"{now + dt.timedelta(minutes=m):%Y-%m-%dT%H:%M:%SZ}" for m in (-1, 5))
+        signed_in = now - dt.timedelta(seconds=facts["signed_in_ago"])
         answered = f' InResponseTo="{facts["request"]}"' if facts["request"] else ""
         rows = "".join(
             f'<saml:Attribute Name="{name}" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"><saml:AttributeValue>{value}</saml:AttributeValue></saml:Attribute>'
@@ -104,7 +106,7 @@ class Provider:
         audience = "" if facts["audience"] is None else (
             f"<saml:AudienceRestriction><saml:Audience>{facts['audience']}</saml:Audience></saml:AudienceRestriction>"
         )  # fmt: skip
-        return f"""<saml:Assertion xmlns:saml="{Saml.NS_SAML}" ID="_{uuid.uuid4().hex}" Version="2.0" IssueInstant="{now:%Y-%m-%dT%H:%M:%SZ}"><saml:Issuer>{facts["issuer"]}</saml:Issuer><saml:Subject><saml:NameID Format="{facts["format"]}">{facts["subject"]}</saml:NameID><saml:SubjectConfirmation Method="{Saml.CM_BEARER}"><saml:SubjectConfirmationData NotOnOrAfter="{after}" Recipient="{facts["acs"]}"{answered}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{after}">{audience}</saml:Conditions><saml:AuthnStatement AuthnInstant="{now:%Y-%m-%dT%H:%M:%SZ}"><saml:AuthnContext><saml:AuthnContextClassRef>{Saml.AC_PASSWORD}</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>{statement}</saml:Assertion>"""
+        return f"""<saml:Assertion xmlns:saml="{Saml.NS_SAML}" ID="_{uuid.uuid4().hex}" Version="2.0" IssueInstant="{now:%Y-%m-%dT%H:%M:%SZ}"><saml:Issuer>{facts["issuer"]}</saml:Issuer><saml:Subject><saml:NameID Format="{facts["format"]}">{facts["subject"]}</saml:NameID><saml:SubjectConfirmation Method="{Saml.CM_BEARER}"><saml:SubjectConfirmationData NotOnOrAfter="{after}" Recipient="{facts["acs"]}"{answered}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{after}">{audience}</saml:Conditions><saml:AuthnStatement AuthnInstant="{signed_in:%Y-%m-%dT%H:%M:%SZ}"><saml:AuthnContext><saml:AuthnContextClassRef>{Saml.AC_PASSWORD}</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>{statement}</saml:Assertion>"""
 
     def _response(self, facts: dict[str, Any], assertion: str) -> str:
         answered = f' InResponseTo="{facts["request"]}"' if facts["request"] else ""

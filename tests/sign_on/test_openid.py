@@ -1,5 +1,6 @@
 """OpenID Connect against a real provider in a process of its own: the way in, and everything that must not be one."""
 
+import time
 from typing import Any
 
 import pytest
@@ -260,9 +261,32 @@ def test_the_provider_asks_anew_before_something_dangerous(
     page = visitor.client.get("/sign-in-again/?next=/profile/")
     assert "Contoso Login" in words_of(page) and visitor.who() == "nora@contoso.example"
     address = visitor.leave(world.contoso)
-    assert "prompt=login" in address
+    assert "prompt=login&max_age=0" in address
+    # A provider that keeps its own session may send them back without asking: it has to say when they signed in.
+    for ago, reason in ((None, "no_proof_time"), (3600, "not_fresh: 20"), ("yesterday", "no_proof_time")):
+        when = int(time.time()) - ago if isinstance(ago, int) else ago
+        openid.knows("nora", email="nora@contoso.example", auth_time=when)
+        refused = visitor.come_back(openid.sign_in(address, "nora"))
+        assert refused.status_code == 403 and last_reason(world.contoso).startswith(reason)
+        address = visitor.leave(world.contoso)
+    openid.knows(
+        "nora", email="nora@contoso.example", auth_time=int(time.time()) - 30
+    )  # clocks differ a little
     assert visitor.come_back(openid.sign_in(address, "nora"))["Location"] == "/profile/"
     assert visitor.who() == "nora@contoso.example"
+
+
+@pytest.mark.parametrize(("ago", "asked"), [(None, True), (3600, True), (0, False)])
+def test_coming_by_the_provider_proves_no_more_than_it_says(
+    world: World, set_up: SetUp, openid: OpenIDProvider, visitor: Browser, ago: int | None, asked: bool
+) -> None:
+    """Signing out and coming back by the provider's own session is no way around being asked anew."""
+    set_up(world.contoso)
+    when = None if ago is None else int(time.time()) - ago
+    openid.knows("alice", email="alice@contoso.example", auth_time=when)
+    assert walk(visitor, openid, world.contoso, "alice@contoso.example", "alice").status_code == 302
+    dangerous = visitor.client.get("/keys/bring/")
+    assert ("/sign-in-again/" in dangerous.get("Location", "")) is asked
 
 
 def test_the_secret_is_sealed_and_goes_to_its_own_provider_only(world: World, set_up: SetUp) -> None:

@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 import uuid
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -169,6 +170,22 @@ def test_clocks_may_differ_a_little(
         walk(visitor, saml, world.contoso, subject="b", address="bob@contoso.example", skew=90).status_code
         == 302
     )
+
+
+def test_the_provider_asks_anew_before_something_dangerous(
+    world: World, connect: SetUp, saml: SamlProvider, visitor: Browser
+) -> None:
+    connect(world.contoso)
+    claim = {"subject": "nora", "address": "nora@contoso.example"}  # somebody who has no password here
+    assert walk(visitor, saml, world.contoso, **claim).status_code == 302
+    visitor.client.get("/sign-in-again/?next=/profile/")
+    address = visitor.leave(world.contoso)
+    request = zlib.decompress(base64.b64decode(parse_qs(urlsplit(address).query)["SAMLRequest"][0]), -15)
+    assert b'ForceAuthn="true"' in request
+    assert post(visitor, saml.respond(address, **claim, signed_in_ago=3600)).status_code == 403
+    assert last_reason(world.contoso).startswith("not_fresh: 20")
+    answer = saml.respond(visitor.leave(world.contoso), **claim, signed_in_ago=30)
+    assert post(visitor, answer)["Location"] == "/profile/"
 
 
 def test_a_hostile_organization_does_not_get_into_another(
