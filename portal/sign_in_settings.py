@@ -15,10 +15,12 @@ from portal.access import MemberRequest, fresh_sign_in, member_page
 from portal.forms.sign_on import FORMS, ReleaseForm, UseForm
 from portal.sign_on_addresses import our_addresses
 from tenants import sso
+from tenants.changes import ChangeRefusedError
 from tenants.fetching import FetchError
 from tenants.membership import ADMINISTER
 from tenants.models import IdentityProvider, Tenant, VerifiedDomain
 from tenants.provider_metadata import MetadataError, expires_at
+from tenants.second_sight import waits_for_second
 from tenants.sign_on_reasons import sentence
 
 _WARN_BEFORE = dt.timedelta(days=30)
@@ -41,6 +43,7 @@ def sign_in_settings(request: MemberRequest) -> HttpResponse:
             "release_form": ReleaseForm(),
             "addresses": our_addresses(request.tenant.id),
             "certificates": [_certificate(one) for one in provider.settings.get("certificates", [])],
+            "waits": waits_for_second(provider),
             "last_error": sentence(provider.last_error) if provider.last_error else "",
             "people": sso.bound_people(provider),
         }
@@ -90,7 +93,7 @@ def sign_in_use(request: MemberRequest) -> HttpResponse:
     if form.is_valid():
         try:
             sso.set_use(provider, form.cleaned_data["use"], actor=request.user)
-        except sso.SignOnSettingsError as error:
+        except (sso.SignOnSettingsError, ChangeRefusedError) as error:
             messages.error(request, str(error))
         else:
             messages.success(request, _("Saved. It counts from the next sign-in on."))

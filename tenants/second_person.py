@@ -31,6 +31,12 @@ def long_holders(
     )
 
 
+def long_holders_of(tenant_id: uuid.UUID, action: str) -> QuerySet[RoleAssignment]:
+    """Those whose role allows `action`."""
+    roles = [role for role in RoleAssignment.Role.values if action in allowed_to(role)]
+    return long_holders(tenant_id, roles)
+
+
 def check_second(tenant_id: uuid.UUID, actor: User, *, action: str, first: uuid.UUID) -> None:
     """Raises `ChangeRefusedError` unless `actor` may approve in the organization what `first` asked for.
 
@@ -38,8 +44,7 @@ def check_second(tenant_id: uuid.UUID, actor: User, *, action: str, first: uuid.
     """
     if is_one_person(actor.id, first):
         raise ChangeRefusedError("same_person", _("Somebody else has to approve: not who asked."))
-    roles = [role for role in RoleAssignment.Role.values if action in allowed_to(role)]
-    if not long_holders(tenant_id, roles).filter(user_id=actor.id).exists():
+    if not long_holders_of(tenant_id, action).filter(user_id=actor.id).exists():
         raise ChangeRefusedError(
             "too_new", _("Who approves has held the role, by themselves, for at least 24 hours.")
         )

@@ -27,6 +27,7 @@ from tenants.models import IdentityProvider, RoleAssignment, Tenant, User, Verif
 from tenants.notices import tell_administrators
 from tenants.provider_metadata import MetadataError
 from tenants.sealing import SealedColumn
+from tenants.second_sight import check_seen_by_two, waits_for_second
 from tenants.sign_on_reasons import SignOnRefusedError
 
 Kind, Use = IdentityProvider.Kind, IdentityProvider.Use
@@ -127,9 +128,9 @@ def _vouched_for(person: User, tenant_id: uuid.UUID) -> bool:
 def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
     """Set single sign-on up, or anew; it reads the provider's metadata over the network.
 
-    Whatever was in use stays so, except that the only way in becomes one way again until the new set-up was tried.
-    Bindings of people to accounts end when another provider speaks. Raises `SignOnSettingsError`, `MetadataError`
-    and `FetchError`.
+    Whatever was in use stays so, except that the only way in becomes one way again until the new set-up was tried; where
+    the organization demands a second administrator, it is off until that one puts it into use (`second_sight`). Bindings
+    of people end when another provider speaks. Raises `SignOnSettingsError`, `MetadataError` and `FetchError`.
     """
     name = " ".join(setup.name.split())
     if not 1 <= len(name) <= 40:
@@ -141,7 +142,8 @@ def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
         before = describe(provider) if not provider._state.adding else None
         secret = setup.client_secret or _kept_secret(provider, setup, facts)
         changed = before is None or provider.kind != setup.kind or _differs(provider.settings, facts)
-        changed = changed or bool(setup.client_secret)
+        trusts_more = setup.trust_addresses and not provider.settings.get("trust_addresses")
+        changed = changed or bool(setup.client_secret) or trusts_more
         if before is not None and _speaker(provider.settings) != _speaker(facts):
             SocialAccount.objects.filter(provider=str(provider.id)).delete()
         provider.kind, provider.name, provider.creates_accounts = setup.kind, name, setup.creates_accounts
@@ -152,6 +154,9 @@ def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
         if changed:
             provider.tested_at, provider.last_error, provider.last_error_at = None, "", None
             provider.use = Use.OPTIONAL if provider.use == Use.ENFORCED else provider.use
+            provider.use = Use.OFF if tenant.needs_approval else provider.use
+            waits = provider.use == Use.OFF
+            provider.set_up_by_id, provider.set_up_at = (actor.id, timezone.now()) if waits else (None, None)
         provider.save()
         _log(
             provider,
@@ -160,7 +165,9 @@ def configure(tenant: Tenant, setup: Setup, *, actor: User) -> IdentityProvider:
             before,
             {**describe(provider), "secret_changed": bool(setup.client_secret)},
         )
-        if changed:
+        if changed and waits_for_second(provider):
+            _tell(provider, actor, _("%(actor)s set single sign-on of %(organization)s up anew: %(name)s.\n\nWhat this provider says opens any account of your organization, so it is off until another global administrator has looked at it and puts it into use: %(service)s/settings/sign-in/\n"))  # fmt: skip
+        elif changed:
             _tell(provider, actor, _("%(actor)s set single sign-on of %(organization)s up anew: %(name)s.\n\nWhat this provider says opens any account of your organization. If you did not expect this, look at %(service)s/settings/sign-in/\n"))  # fmt: skip
     return provider
 
@@ -207,7 +214,7 @@ def _differs(known: dict[str, Any], facts: dict[str, Any]) -> bool:
 
 
 def set_use(provider: IdentityProvider, use: str, *, actor: User) -> None:
-    """Switch single sign-on off, offer it, or make it the only way in. Raises `SignOnSettingsError`.
+    """Switch single sign-on off, offer it, or make it the only way in. Raises `SignOnSettingsError`, `ChangeRefusedError`.
 
     The only way in needs a sign-in that went well with the set-up as it is, and a global administrator with a password:
     an identity provider that is out of order must not lock an organization out.
@@ -224,6 +231,9 @@ def set_use(provider: IdentityProvider, use: str, *, actor: User) -> None:
             raise SignOnSettingsError(
                 _("Prove a domain first: an identity provider speaks for your domains only.")
             )
+        if use != Use.OFF:
+            check_seen_by_two(locked, actor)
+            locked.set_up_by_id = locked.set_up_at = None
         if use == Use.ENFORCED and not _someone_has_a_password(provider.tenant):
             raise SignOnSettingsError(
                 _(
@@ -234,8 +244,8 @@ def set_use(provider: IdentityProvider, use: str, *, actor: User) -> None:
             _log(locked, actor, "ChangeSignOnUse", {"use": locked.use}, {"use": use})
             _tell(locked, actor, _("%(actor)s changed whether people of %(organization)s sign in with %(name)s: %(use)s.\n\n%(service)s/settings/sign-in/\n"), use=Use(use).label)  # fmt: skip
             locked.use = use
-            locked.save(update_fields=["use"])
-    provider.use = locked.use
+        locked.save(update_fields=["use", "set_up_by_id", "set_up_at"])
+    provider.refresh_from_db(fields=["use", "set_up_by_id", "set_up_at"])
 
 
 def _someone_has_a_password(tenant: Tenant) -> bool:

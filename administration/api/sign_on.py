@@ -12,6 +12,7 @@ from administration.api.access import ApiView, organization, person
 from tenants import sso
 from tenants.membership import ADMINISTER
 from tenants.models import IdentityProvider, Tenant
+from tenants.second_sight import waits_for_second
 from tenants.sign_on_reasons import sentence
 
 
@@ -33,9 +34,15 @@ class IdentityProviderSerializer(serializers.Serializer[IdentityProvider]):
     client_id = serializers.SerializerMethodField()
     metadata_url = serializers.SerializerMethodField()
     certificates = serializers.SerializerMethodField()
+    waits_for_second = serializers.SerializerMethodField(
+        help_text="whether another administrator than the one who set it up has to put it into use"
+    )
     tested_at = serializers.DateTimeField(allow_null=True)
     last_error = serializers.SerializerMethodField()
     last_error_at = serializers.DateTimeField(allow_null=True)
+
+    def get_waits_for_second(self, provider: IdentityProvider) -> bool:
+        return waits_for_second(provider)
 
     def get_trust_addresses(self, provider: IdentityProvider) -> bool:
         return bool(provider.settings.get("trust_addresses"))

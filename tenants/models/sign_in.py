@@ -31,6 +31,9 @@ class IdentityProvider(TenantOwned):
     kek_id = models.CharField(max_length=16, blank=True)
     creates_accounts = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
+    # Who set it up, and when, as long as nobody has put it into use since.
+    set_up_by_id = models.UUIDField(null=True, blank=True)
+    set_up_at = models.DateTimeField(null=True, blank=True)
     tested_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=500, blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
