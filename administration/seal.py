@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
@@ -10,7 +12,7 @@ from django.utils import timezone
 from keys.custody import hold_active
 from keys.errors import KeyNoLongerActiveError, KeyUnavailableError
 from licensing.calls import Call
-from licensing.decision import UNUSABLE, Decision, decide, is_known_to_be_let_in, recognize
+from licensing.decision import Decision, decide, is_known_to_be_let_in, recognize
 from licensing.errors import (
     BadInputError,
     DeviceError,
@@ -18,6 +20,7 @@ from licensing.errors import (
     ServerFaultError,
     ServiceDisabledError,
 )
+from licensing.sealing_key import UNUSABLE
 from policies.evaluation import Outcome
 from rms.integrity import SealedRecord, encode_record
 from rms.rights import EDIT, implies
@@ -41,32 +44,57 @@ def seal_document(call: Call, *, content_id: uuid.UUID, license: bytes, root: st
     The caller must have issued the license or hold EDIT on it. Returns the record with its signature. One usage row is
     committed, together with the registration when it succeeds. Raises `DeviceError`.
     """
-    facts: dict[str, Any] = {}
-    try:
+    with one_row(call) as facts:
         if not _ROOT.fullmatch(root) or not 0 <= length < 2**62:
             raise BadInputError("Root is 64 hexadecimal digits, Length the number of encrypted bytes.")
-        recognized = recognize(license)
-        facts = {"tenant_id": recognized.tenant_id, "content_id": recognized.license.content_id}
-        if recognized.license.content_id != content_id:
-            raise BadInputError("The license belongs to another document.")
-        if not recognized.state.tenant_active:
-            raise ServiceDisabledError("This organization's protection service is switched off.")
-        now = timezone.now()
-        try:
-            decision = decide(recognized, call.caller, now=now)
-        except KeptShutError as error:
-            call.log(error.outcome, **facts)
-            if is_known_to_be_let_in(recognized, call.caller, now=now):
-                raise
-            raise SealRefusedError(_REFUSED) from error
+        refused = SealRefusedError(_REFUSED)
+        decision = decided(call, facts, content_id=content_id, license=license, refused=refused)
         verdict = decision.verdict
         if verdict.outcome is not Outcome.GRANTED or not implies(verdict.rights, EDIT):
-            raise SealRefusedError(_REFUSED)
+            raise refused
         return _sign_and_register(call, decision, bytes.fromhex(root), length, facts)
+
+
+@contextmanager
+def one_row(call: Call) -> Iterator[dict[str, Any]]:
+    """A usage row for whatever is refused inside, unless one was written; it states what was put into the dictionary."""
+    facts: dict[str, Any] = {}
+    try:
+        yield facts
     except DeviceError as error:
         if not call.results:
             call.log(error.log_name, **facts)
         raise
+
+
+def decided(
+    call: Call, facts: dict[str, Any], *, content_id: uuid.UUID, license: bytes, refused: DeviceError
+) -> Decision:
+    """What the caller may do with the document of a license that was sent for `content_id`.
+
+    Raises `DeviceError`; that is `refused` where the key opens for nobody and the caller is not to know it.
+    """
+    recognized = recognize(license)
+    named = recognized.license
+    facts |= {
+        "tenant_id": recognized.tenant_id,
+        "content_id": named.content_id,
+        "owner_email": named.owner_address,
+        "file_name": recognized.state.file_name,
+        "date_published": named.issued_at,
+    }
+    if named.content_id != content_id:
+        raise BadInputError("The license belongs to another document.")
+    if not recognized.state.tenant_active:
+        raise ServiceDisabledError("This organization's protection service is switched off.")
+    now = timezone.now()
+    try:
+        return decide(recognized, call.caller, now=now)
+    except KeptShutError as error:
+        call.log(error.outcome, **facts)
+        if is_known_to_be_let_in(recognized, call.caller, now=now):
+            raise
+        raise refused from error
 
 
 def _sign_and_register(

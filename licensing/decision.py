@@ -14,6 +14,7 @@ from licensing.errors import (
     KeyHeldError,
     ServerFaultError,
 )
+from licensing.sealing_key import UNUSABLE
 from licensing.wire import OUTSIDERS_NEED_FACTOR
 from policies.evaluation import Grant, Outcome, Policy, Subject, Verdict, evaluate, overridden
 from policies.models import TemplateVersion
@@ -25,7 +26,6 @@ from tracking.registry import DocumentState, state_of
 
 DISABLED = "The key of this document is disabled at the moment, so it cannot be opened."
 DESTROYED = "The key of this document was destroyed, so it cannot be opened any more."
-UNUSABLE = "The organization's key cannot be used at the moment."
 NOT_OURS = "This license was altered, or it was not issued by this service."
 
 

@@ -11,18 +11,16 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from keys import custody
-from keys import errors as key_errors
 from licensing.calls import Call
 from licensing.errors import (
     BadInputError,
     DeviceError,
-    KeyHeldError,
     NotSignedUpError,
-    ServerFaultError,
     ServiceDisabledError,
 )
 from licensing.languages import best_name
 from licensing.principals import resolve
+from licensing.sealing_key import issuer_of, with_active_key
 from licensing.special import SPECIAL_POLICIES
 from licensing.wire import OUTSIDERS_NEED_FACTOR, encode_license, guid, key_object
 from policies.limits import Limits, beyond, limits_of
@@ -31,7 +29,7 @@ from policies.publishing import find_offered, load_version, policy_of
 from rms.content_key import CipherMode, ContentKey
 from rms.languages import lcid_of
 from rms.rights import ALL_RIGHTS, LEVELS, SPECIALS, special_of
-from rms.xrml import Grant, Issuer, LocalName, RightsDocument, Terms, issue_license, parse_license
+from rms.xrml import Grant, LocalName, RightsDocument, Terms, issue_license, parse_license
 from tenants.domain_names import canonical_address
 from tenants.identity import Caller, person_with_address
 from tenants.membership import PROTECT_FOR_OTHERS, holds
@@ -43,7 +41,6 @@ from tracking.resealing import keep_copy
 
 _KNOWN_RIGHTS = frozenset(ALL_RIGHTS)
 _ROLES = {**LEVELS, **SPECIALS}
-_ATTEMPTS = 3
 UNNAMED = "Custom permissions"
 ONLY_TEMPLATES = "%(organization)s lets its people protect with its templates only; choose one of them."
 
@@ -83,18 +80,7 @@ def publish(call: Call, request: PublishRequest) -> dict[str, Any]:
     """
     try:
         tenant = protecting_tenant(call.caller)
-        for _ in range(_ATTEMPTS):
-            try:
-                return _publish_once(call, request, tenant)
-            except key_errors.KeyNoLongerActiveError:
-                continue  # rolled between sealing and registering: seal again with the new key
-            except key_errors.KeyHeldError as error:
-                raise KeyHeldError(
-                    f"{tenant.name} keeps its key to itself at the moment, so nothing can be protected."
-                ) from error
-            except key_errors.KeyCustodyError as error:
-                raise ServerFaultError("The organization's key cannot be used at the moment.") from error
-        raise ServerFaultError("The organization's key is changing; try again in a moment.")
+        return with_active_key(tenant, lambda key: _publish_once(call, request, tenant, key))
     except DeviceError as error:
         call.log(error.log_name)
         raise
@@ -122,21 +108,14 @@ def protecting_tenant(caller: Caller) -> Tenant:
     return tenant
 
 
-def _publish_once(call: Call, request: PublishRequest, tenant: Tenant) -> dict[str, Any]:
-    key = custody.active_key(tenant.id)
+def _publish_once(
+    call: Call, request: PublishRequest, tenant: Tenant, key: custody.KeyHandle
+) -> dict[str, Any]:
     now = timezone.now().replace(microsecond=0)
     template, terms = _write_terms(call, request, tenant, now)
     content_key = ContentKey.generate(128 if request.short_key else 256, CipherMode.CBC4K)
-    issuer = Issuer(
-        tenant_id=tenant.id,
-        name=tenant.name,
-        server_id=tenant.server_id,
-        base_url=f"{settings.PUBLIC_URL}/t/{tenant.id}",
-        public_key=key.public_key,
-        oaep_hash="sha1" if key.oaep_hash == "sha1" else "sha256",
-    )
     try:
-        raw = issue_license(terms, issuer, content_key, sign=key.sign)
+        raw = issue_license(terms, issuer_of(tenant, key), content_key, sign=key.sign)
     except ValueError as error:
         raise BadInputError(str(error)) from error
     _register(call, request, terms, template, key, raw)

@@ -21,6 +21,7 @@ MAX_LICENSE: Final = 1 << 20
 MAX_METADATA: Final = 1 << 20
 MAX_CLEAR_TEXT: Final = 64 * 1024
 MAX_EXTENSION: Final = 1024
+MAX_FRONT: Final = 4 << 20
 DEFAULT_CLEAR_TEXT: Final = (
     "\r\n\r\nThis file is protected. Open it with an application that supports protected files,\r\n"
     "for example with the address that its sender gave you, or with the command rightskeep.\r\n"
@@ -199,6 +200,47 @@ def build_header(
         metadata_offset=metadata_offset,
         metadata_length=len(metadata),
     )
+
+
+def front_with(source: BinaryIO, file: Pfile, *, license: bytes, metadata: bytes) -> bytes:
+    """What stands before the content of `source` (`file` is its header), with another license and other metadata.
+
+    All else stays byte for byte: the version, by which a cipher mode is read, and whatever another program keeps in a
+    longer header or between the sections. Raises FormatError when that is more than any program writes.
+    """
+    if file.content_offset > MAX_FRONT or max(len(license), len(metadata)) > MAX_LICENSE:
+        raise FormatError("The file has more before its content than any program writes.")
+    source.seek(0)
+    front = bytearray(read_exactly(source, file.content_offset))
+    start = len(PREAMBLE) + 12 + struct.unpack_from("<I", front, len(PREAMBLE) + 8)[0]
+    header_size, *fixed = _FIXED.unpack_from(front, start)
+    extension_offset, extension_length, license_offset, license_length, content_offset = fixed
+    parts = [(license_offset, license_length, license)]
+    if file.version >= (2, 1):
+        stated_size, metadata_offset, metadata_length = _EXTRA.unpack_from(front, start + _FIXED.size)
+        if metadata != file.metadata:
+            parts.append((metadata_offset, metadata_length, metadata))
+
+    def moved(offset: int) -> int:
+        new = offset + sum(len(part) - length for at, length, part in parts if at < offset)
+        return new if new < 1 << 32 else 0  # of an empty section, which may claim to be anywhere
+
+    if file.version >= (2, 1):
+        length = len(metadata) if len(parts) > 1 else metadata_length
+        _EXTRA.pack_into(front, start + _FIXED.size, stated_size, moved(metadata_offset), length)
+    _FIXED.pack_into(
+        front,
+        start,
+        header_size,
+        moved(extension_offset),
+        extension_length,
+        moved(license_offset),
+        len(license),
+        moved(content_offset),
+    )
+    for at, length, part in sorted(parts, reverse=True):
+        front[at : at + length] = part
+    return bytes(front)
 
 
 def safe_extension(text: str) -> str:

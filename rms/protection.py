@@ -7,8 +7,8 @@ from typing import BinaryIO
 from rms.ciphers import CHUNK_SIZE, Decryptor, Encryptor, check_ciphertext_length, read_exactly
 from rms.content_key import ContentKey
 from rms.errors import AlteredError, FormatError
-from rms.integrity import RECORD_SPACE, Integrity, IntegrityState, TreeHash, verify_record
-from rms.pfile import DEFAULT_CLEAR_TEXT, Pfile, build_header, read_header
+from rms.integrity import LABEL, RECORD_SPACE, Integrity, IntegrityState, TreeHash, verify_record
+from rms.pfile import DEFAULT_CLEAR_TEXT, Pfile, build_header, front_with, read_header
 from rms.xrml import PublishingLicense, parse_license
 
 Progress = Callable[[int], None]
@@ -16,6 +16,8 @@ Progress = Callable[[int], None]
 
 Seal = Callable[[bytes, int], bytes]
 """Called with tree hash and length of the ciphertext; gives the signed record (`integrity.encode_record`)."""
+
+_OTHER_RECORD = "The service's integrity record does not belong to this document."
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def protect(
         if len(record) > RECORD_SPACE or (
             verify_record(record, parsed, root, tree.length).state is not IntegrityState.UNALTERED
         ):
-            raise FormatError("The service's integrity record does not belong to this document.")
+            raise FormatError(_OTHER_RECORD)
         target.seek(header.metadata_offset)
         target.write(record)
     target.seek(header.original_size_offset)
@@ -126,6 +128,38 @@ def unprotect(
             ) from error
         raise
     return integrity
+
+
+def reseal(
+    source: BinaryIO,
+    target: BinaryIO,
+    *,
+    license: bytes,
+    record: bytes | None,
+    progress: Progress | None = None,
+) -> None:
+    """Write the protected file `source` (seekable) into `target` with a license that was issued anew for its content.
+
+    `record` takes the place of its integrity record; none where it has none. Everything else, the content above all, is
+    copied as it is. FormatError when license or record belong to another document or other content: then nobody may have
+    the target.
+    """
+    old = inspect(source)
+    new = parse_license(license)
+    if (new.content_id, new.sealed) != (old.license.content_id, old.license.sealed):
+        raise FormatError("The new license belongs to another document.")
+    metadata = old.file.metadata
+    if record is not None:
+        if not metadata.startswith(LABEL):
+            raise FormatError("The file has no integrity record that could be signed anew.")
+        metadata = record.ljust(len(metadata), b"\0")
+    target.write(front_with(source, old.file, license=license, metadata=metadata))
+    tree = TreeHash()
+    for ciphertext in _content(source, old.file, progress):
+        tree.update(ciphertext)
+        target.write(ciphertext)
+    if verify_record(metadata, new, tree.root(), tree.length).state is IntegrityState.ALTERED:
+        raise FormatError(_OTHER_RECORD)
 
 
 def inspect(source: BinaryIO) -> Inspection:

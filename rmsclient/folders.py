@@ -1,4 +1,4 @@
-"""What there is to protect: files as named, folders recursively, symbolic links never followed."""
+"""What there is to work on: files as named, folders recursively, symbolic links never followed."""
 
 import os
 import stat
@@ -40,23 +40,41 @@ class Failed:
     error: UsageError
 
 
+@dataclass(frozen=True)
+class ProtectedFile:
+    """A file that is protected, or was named as if it were."""
+
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A file; ``directory`` is where something made from it goes."""
+
+    path: Path
+    directory: Path
+    size: int
+    in_folder: bool
+
+
 def plan(paths: Sequence[Path], out: Path | None) -> Iterator[Job | Skipped | Failed]:
     """Everything below ``paths`` in order of names. With ``out``, folders keep their shape below it."""
-    excluded = out.resolve() if out else None
-    for path in paths:
-        try:
-            mode = path.stat().st_mode
-        except OSError as problem:
-            yield Failed(path, UsageError("local_file", f"{path}: {problem.strerror}."))
+    for item in _files(paths, out):
+        yield _job(item) if isinstance(item, _Found) else item
+
+
+def find_protected(paths: Sequence[Path]) -> Iterator[ProtectedFile | Skipped | Failed]:
+    """The protected files below ``paths`` in order of names. What is named itself is taken at its word."""
+    for item in _files(paths, None):
+        if not isinstance(item, _Found):
+            yield item
             continue
-        if stat.S_ISDIR(mode):
-            target = out / path.resolve().name if out else path
-            yield from _walk(path, target, excluded)
-        elif stat.S_ISREG(mode):
-            directory = out or path.parent
-            yield Job(path, directory / protected_name(path.name), path.stat().st_size, resumable=False)
-        else:
-            yield Failed(path, UsageError("local_file", f"{path} is not a file or folder."))
+        try:
+            if not item.in_folder or is_protected(item.path):
+                yield ProtectedFile(item.path, item.size)
+        except OSError as problem:
+            yield _failed(item.path, problem)
 
 
 def is_protected(path: Path) -> bool:
@@ -65,12 +83,29 @@ def is_protected(path: Path) -> bool:
         return stream.read(len(PREAMBLE)) == PREAMBLE
 
 
-def _walk(folder: Path, target: Path, excluded: Path | None) -> Iterator[Job | Skipped | Failed]:
+def _files(paths: Sequence[Path], out: Path | None) -> Iterator[_Found | Skipped | Failed]:
+    excluded = out.resolve() if out else None
+    for path in paths:
+        try:
+            found = path.stat()
+        except OSError as problem:
+            yield _failed(path, problem)
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            target = out / path.resolve().name if out else path
+            yield from _walk(path, target, excluded)
+        elif stat.S_ISREG(found.st_mode):
+            yield _Found(path, out or path.parent, found.st_size, in_folder=False)
+        else:
+            yield Failed(path, UsageError("local_file", f"{path} is not a file or folder."))
+
+
+def _walk(folder: Path, target: Path, excluded: Path | None) -> Iterator[_Found | Skipped | Failed]:
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as problem:
-        yield Failed(folder, UsageError("local_file", f"{folder}: {problem.strerror}."))
+        yield _failed(folder, problem)
         return
     for entry in entries:
         path = folder / entry.name
@@ -84,14 +119,23 @@ def _walk(folder: Path, target: Path, excluded: Path | None) -> Iterator[Job | S
         elif is_temporary(entry.name):
             remove_abandoned(path)
         else:
-            yield _job(path, target, entry)
+            try:
+                size = entry.stat(follow_symlinks=False).st_size
+            except OSError as problem:
+                yield _failed(path, problem)
+                continue
+            yield _Found(path, target, size, in_folder=True)
 
 
-def _job(path: Path, target: Path, entry: "os.DirEntry[str]") -> Job | Skipped | Failed:
+def _job(found: _Found) -> Job | Skipped | Failed:
+    path = found.path
     try:
-        if is_protected(path):
+        if found.in_folder and is_protected(path):
             return Skipped(path, "protected already")
-        size = entry.stat(follow_symlinks=False).st_size
     except OSError as problem:
-        return Failed(path, UsageError("local_file", f"{path}: {problem.strerror}."))
-    return Job(path, target / protected_name(entry.name), size, resumable=True)
+        return _failed(path, problem)
+    return Job(path, found.directory / protected_name(path.name), found.size, resumable=found.in_folder)
+
+
+def _failed(path: Path, problem: OSError) -> Failed:
+    return Failed(path, UsageError("local_file", f"{path}: {problem.strerror}."))

@@ -1,6 +1,7 @@
 """The device API of protocol section 1: templates, publishing licenses, use licenses, and the seal."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -8,7 +9,17 @@ from uuid import UUID
 from rms import xrml
 from rms.content_key import CipherMode, ContentKey
 from rms.errors import FormatError
-from rmsclient.errors import BadFileError, Exit, NoRightsError, RefusalError, ServerError, WithdrawnError
+from rms.integrity import RECORD_SPACE
+from rmsclient.errors import (
+    BadFileError,
+    ClientError,
+    Exit,
+    NoRightsError,
+    RefusalError,
+    ServerError,
+    UsageError,
+    WithdrawnError,
+)
 from rmsclient.shapes import Answer, answers, wrong_shape
 from rmsclient.transport import Transport
 
@@ -68,6 +79,15 @@ class UseLicense:
     valid_until: datetime | None
     content_valid_until: datetime | None
     integrity_root: bytes | None
+
+
+@dataclass(frozen=True)
+class Reissue:
+    """``fingerprint`` is that of the active key; no ``license`` when the file's own is under that key already."""
+
+    fingerprint: str
+    license: bytes | None = field(default=None, repr=False)
+    record: bytes | None = field(default=None, repr=False)
 
 
 class KeyRolledError(RefusalError):
@@ -150,6 +170,45 @@ def seal(transport: Transport, publication: Publication, root: bytes, length: in
             raise KeyRolledError(refusal.status, refusal.code, str(refusal)) from refusal
         raise
     return answer.decoded("Record", space)
+
+
+def reissue(transport: Transport, license: xrml.PublishingLicense, record: bytes | None) -> Reissue:
+    """Has the license of a file issued anew under the active key, and its integrity ``record`` signed anew.
+
+    Sent again when the answer was lost: the license that nobody got opens nothing else. Raises NoRightsError,
+    WithdrawnError, BadFileError, UsageError, ServerError.
+    """
+    body = {
+        "SerializedPublishingLicense": base64.b64encode(license.raw).decode(),
+        "Record": base64.b64encode(record).decode() if record else None,
+    }
+    path = f"/api/v1/documents/{license.content_id}/reseal/"
+    try:
+        answer = Answer(transport.post_json(path, body, repeatable=True), "license issued anew")
+    except RefusalError as refusal:
+        raise _REISSUE_REFUSALS.get(refusal.code, _same)(refusal) from refusal
+    fingerprint = answer.text("KeyFingerprint")
+    if answer.optional_text("SerializedPublishingLicense") is None:
+        return Reissue(fingerprint)
+    signed = answer.decoded("Record", RECORD_SPACE) if record else None
+    return Reissue(fingerprint, answer.decoded("SerializedPublishingLicense", MAX_LICENSE), signed)
+
+
+def _same(refusal: RefusalError) -> ClientError:
+    return refusal
+
+
+# What concerns one file only, in the words of the server. Anything else is likely to meet the next file, too.
+_REISSUE_REFUSALS: dict[str, Callable[[RefusalError], ClientError]] = {
+    "ResealRefusedException": lambda refusal: NoRightsError("may_not_reseal", str(refusal)),
+    "AccessRevokedException": lambda refusal: WithdrawnError("revoked", str(refusal)),
+    "ContentExpiredException": lambda refusal: WithdrawnError("expired", str(refusal)),
+    "FileAlteredException": lambda refusal: BadFileError("altered", str(refusal)),
+    "BadInputException": lambda refusal: BadFileError("license_refused", str(refusal)),
+    "KeyDisabledException": lambda refusal: NoRightsError("key_disabled", str(refusal)),
+    "KeyDestroyedException": lambda refusal: NoRightsError("key_destroyed", str(refusal)),
+    "LicensesUsedUpException": lambda refusal: UsageError("licenses_used_up", str(refusal)),
+}
 
 
 def _publishing_request(policy: PolicyRequest, file_name: str) -> dict[str, object]:

@@ -97,7 +97,7 @@ def _write_protected(
                 seal=lambda root, length: seal(transport, publication, root, length, space=RECORD_SPACE),
                 progress=progress,
             )
-            if _changed(before, os.fstat(source.fileno())):
+            if changed(before, os.fstat(source.fileno())):
                 raise UsageError("source_changed", f"{job.source} changed while it was being protected.")
             target.flush()
             os.utime(target.fileno(), ns=(before.st_mtime_ns, before.st_mtime_ns))
@@ -174,7 +174,7 @@ def _finish(done: Protected, job: Job, original: os.stat_result, *, in_place: bo
     """Removes the original if asked to, and if it still is what was protected."""
     if not in_place:
         return done
-    if _changed(original, job.source.lstat()):
+    if changed(original, job.source.lstat()):
         raise UsageError(
             "source_changed",
             f"{job.source} changed after it was protected, so it was kept beside {job.target}.",
@@ -184,7 +184,8 @@ def _finish(done: Protected, job: Job, original: os.stat_result, *, in_place: bo
     return replace(done, original_removed=True)
 
 
-def _changed(before: os.stat_result, after: os.stat_result) -> bool:
+def changed(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file is another one by now, or was written to."""
     return any(
         getattr(before, name) != getattr(after, name)
         for name in ("st_ino", "st_dev", "st_size", "st_mtime_ns")

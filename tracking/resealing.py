@@ -28,6 +28,9 @@ from tracking.models import Document, Resealing, SealedCopy
 log = logging.getLogger(__name__)
 # One batch takes some 60 ms of RSA with keys in software; it is written in one transaction.
 BATCH: Final = 200
+# So many files of one document may each have a license of their own under one key. It keeps the register from growing
+# without end by whoever may edit a single document.
+MAX_LICENSES: Final = 1000
 
 
 class ResealingError(KeyCustodyError):
@@ -36,12 +39,46 @@ class ResealingError(KeyCustodyError):
     code = "no_resealing"
 
 
+class UnknownLicenseError(Exception):
+    """The register does not know this license."""
+
+
+class TooManyLicensesError(Exception):
+    """A document has as many licenses under one key as it may have."""
+
+
 def keep_copy(document: Document, license: PublishingLicense, key_id: uuid.UUID) -> None:
     """Keep what it takes to seal a new license to another key later; in the transaction that registers it. `key_id` is the
     license's own key."""
     SealedCopy.objects.create(
         document=document, key_id=key_id, body_digest=license.body_digest, block=sealed_session(license)
     )
+
+
+def keep_reissued(
+    old: PublishingLicense, old_key: KeyHandle, new: PublishingLicense, new_key: KeyHandle
+) -> None:
+    """Register a license that was issued anew for one of the same document; in the transaction that holds the new key.
+
+    Of a license from before copies were kept, one is kept now: what hangs on its key is counted by licenses from here on.
+    Raises `UnknownLicenseError`, `TooManyLicensesError`.
+    """
+    found = Document.objects.filter(tenant_id=old_key.tenant_id, content_id=old.content_id)
+    document = found.defer("terms").first()
+    if document is None:
+        raise UnknownLicenseError
+    kept = SealedCopy.objects.filter(document=document)
+    if not kept.filter(body_digest=old.body_digest).exists():
+        # Whoever has an old key can write licenses with it: under the new one only those go on that were registered.
+        if kept.exists() or document.key_id != old_key.id:
+            raise UnknownLicenseError
+        first = SealedCopy(
+            document=document, key_id=old_key.id, body_digest=old.body_digest, block=sealed_session(old)
+        )
+        SealedCopy.objects.bulk_create([first], ignore_conflicts=True)
+    if kept.filter(key_id=new_key.id).count() >= MAX_LICENSES:
+        raise TooManyLicensesError
+    keep_copy(document, new, new_key.id)
 
 
 def hanging_on(keys: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:

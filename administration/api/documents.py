@@ -15,10 +15,11 @@ from rest_framework.response import Response
 from administration.api import serializers as shapes
 from administration.api.access import OWN_DOCUMENTS, ApiView, caller, organization, person
 from administration.api.paging import Pages
+from administration.reissuing import reissue_license
 from administration.seal import seal_document
 from audit.models import UsageEvent
 from licensing.calls import call_from
-from licensing.wire import decode_license
+from licensing.wire import decode_license, encode_license
 from tenants import membership
 from tracking.models import Document, DocumentQuerySet
 from tracking.registry import activity_counts, openings_of
@@ -111,6 +112,34 @@ class RestoreView(DocumentApiView):
     def post(self, request: Request, content_id: uuid.UUID) -> Response:
         """Undo a revocation."""
         return self.answer(restore(self.revocable(), actor=person(request)))
+
+
+class ResealView(ApiView):
+    scopes = OWN_DOCUMENTS
+
+    @extend_schema(request=shapes.ReissueRequestSerializer, responses=shapes.ReissueAnswerSerializer)
+    def post(self, request: Request, content_id: uuid.UUID) -> Response:
+        """Issue the license of a protected file anew under the active key, and sign its integrity record anew.
+
+        The content key, the policy, the people and the times stay. Under that key already: `Resealed` is false, and there
+        is nothing to do.
+        """
+        asked = shapes.ReissueRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        made = reissue_license(
+            call_from(request.META, caller(request), "SignDigest"),
+            content_id=content_id,
+            license=decode_license(asked.validated_data["SerializedPublishingLicense"]),
+            record=asked.validated_data["Record"],
+        )
+        return Response(
+            {
+                "Resealed": made.license is not None,
+                "KeyFingerprint": made.fingerprint,
+                "SerializedPublishingLicense": encode_license(made.license) if made.license else None,
+                "Record": base64.b64encode(made.record).decode("ascii") if made.record else None,
+            }
+        )
 
 
 class SealView(ApiView):

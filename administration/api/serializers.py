@@ -1,5 +1,6 @@
 """Shapes of the admin API's answers; everything here is read-only unless its name says request."""
 
+import base64
 from typing import Any
 
 from django.conf import settings
@@ -141,6 +142,30 @@ class WhoAmISerializer(serializers.Serializer[Any]):
     person_id = serializers.UUIDField(allow_null=True)
     organization = OrganizationSerializer(allow_null=True)
     roles = serializers.ListField(child=serializers.CharField())
+
+
+class RecordField(serializers.CharField):
+    """An integrity record as it stands in the file, in Base64."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return base64.b64decode(super().to_internal_value(data), validate=True)
+        except ValueError as error:
+            raise serializers.ValidationError("This is not Base64.") from error
+
+
+class ReissueRequestSerializer(serializers.Serializer[Any]):
+    SerializedPublishingLicense = serializers.CharField(max_length=1_500_000)
+    Record = RecordField(max_length=4096, allow_null=True, default=None)
+
+
+class ReissueAnswerSerializer(serializers.Serializer[Any]):
+    """`KeyFingerprint`: of the active key, under which the license is now."""
+
+    Resealed = serializers.BooleanField()
+    KeyFingerprint = serializers.CharField()
+    SerializedPublishingLicense = serializers.CharField(allow_null=True)
+    Record = serializers.CharField(allow_null=True)
 
 
 class SealRequestSerializer(serializers.Serializer[Any]):

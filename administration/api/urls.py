@@ -185,6 +185,7 @@ urlpatterns = [
         rights.UndoAccessView.as_view(),
         name="undo-access",
     ),
+    path("documents/<uuid:content_id>/reseal/", documents.ResealView.as_view(), name="reseal-document"),
     path("documents/<uuid:content_id>/seal/", documents.SealView.as_view(), name="seal"),
     path("logs/usage/", logs.UsageDaysView.as_view(), name="usage-days"),
     path("logs/usage/<str:day>/", logs.UsageDayView.as_view(), name="usage-day"),

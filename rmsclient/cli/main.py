@@ -26,6 +26,7 @@ from rmsclient.cli import (
     powers,
     protect,
     read,
+    reseal,
     rights,
     sign_on,
     templates,
@@ -64,6 +65,7 @@ def build_parser() -> CommandParser:
     account.register(group)
     protect.register(group)
     read.register(group)
+    reseal.register(group)
     documents.register(group)
     rights.register(group)
     admin = group.subgroup("admin", "administer the organization")

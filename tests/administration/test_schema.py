@@ -80,6 +80,7 @@ NOT_SO_EASILY = (
     "/api/v1/keys/import-package/",
     "/api/v1/keys/{id}/restore/",
     "/api/v1/organization/",
+    "/api/v1/documents/{content_id}/reseal/",
     "/api/v1/documents/{content_id}/seal/",
     "/api/v1/identity-provider/",
     "/api/v1/logs/usage/{day}/proof/",

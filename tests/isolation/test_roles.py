@@ -264,6 +264,7 @@ API: Final[dict[str, dict[str, str]]] = {
     "documents/<uuid:content_id>/access/": {"get": m.TRACK_ALL, "post": m.ADMINISTER},
     "documents/<uuid:content_id>/access/<uuid:change_id>/undo/": {"post": m.ADMINISTER},
     "documents/<uuid:content_id>/what-if/": {"get": m.TRACK_ALL},
+    "documents/<uuid:content_id>/reseal/": {"post": TOKEN},
     "documents/<uuid:content_id>/seal/": {"post": TOKEN},
     "logs/usage/": {"get": m.READ_LOGS},
     "logs/usage/<str:day>/": {"get": m.READ_LOGS},

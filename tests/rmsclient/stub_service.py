@@ -5,6 +5,7 @@ handling of files is at stake, for which it needs licenses that verify.
 """
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from rms import xrml
 from rms.content_key import ContentKey
-from rms.integrity import SealedRecord, encode_record
+from rms.integrity import SealedRecord, decode_record, encode_record
 from tests.rmsclient.stub_server import reply_json
 
 TEMPLATE_ID = UUID("3f0d1f0a-0000-4000-8000-00000000000a")
@@ -110,6 +111,28 @@ class StubService:
         self.roots[content_id] = root
         encoded = encode_record(record, self.sign(record.to_signed_bytes()))
         return reply_json({"Record": base64.b64encode(encoded).decode()})
+
+    def roll(self, private_key):
+        """Another key from now on; files under the old one can be sealed to it."""
+        self.private_key = private_key
+        self.public_key = xrml.PublicKey.from_numbers(private_key.public_key().public_numbers().n)
+        for content_id in self.keys:
+            path = f"/api/v1/documents/{content_id}/reseal/"
+            self.server.routes[f"POST {path}"] = self.reissue
+
+    def reissue(self, request):
+        old = xrml.parse_license(base64.b64decode(request.json["SerializedPublishingLicense"]))
+        answer = {"Resealed": False, "KeyFingerprint": self.public_key.fingerprint}
+        if old.fingerprint != self.public_key.fingerprint:
+            raw = self.license(old.content_id, self.keys[old.content_id], sealed=old.sealed)
+            answer["Resealed"] = True
+            answer["SerializedPublishingLicense"] = base64.b64encode(raw).decode()
+            if request.json["Record"]:
+                record, _ = decode_record(base64.b64decode(request.json["Record"]))
+                anew = replace(record, key_fingerprint=self.public_key.fingerprint)
+                encoded = encode_record(anew, self.sign(anew.to_signed_bytes()))
+                answer["Record"] = base64.b64encode(encoded).decode()
+        return reply_json(answer)
 
     def use(self, request):
         if self.denial:
