@@ -2,7 +2,13 @@
 
 For each number of organizations: a database of its own (dropped again), filled by the product's own functions; the
 real settings under granian with two processes of one thread; the load on the same machine. The figure is measured on
-the smallest number of organizations; `flatness` is the largest number's share of crypto-only divided by the smallest's.
+the smallest number of organizations.
+
+All numbers are measured by turns, each kind of request on all of them within seconds, so that what else the machine does
+meets all alike. `flatness` is the rate on the largest number divided by that on the smallest in the same round, the median
+of all rounds; `flatness_range` shows how far single rounds lie apart, and so whether the machine was quiet enough.
+`flatness_cpu` compares the processor time of server and database for a request instead, which depends less on who else
+wants the processor.
 
 `hot` requests open 64 documents over and over, `spread` requests open 2,000 of all organizations in turn, so that
 facts remembered for five seconds help less.
@@ -21,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +40,7 @@ from script.supervision.server import web_command
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDPOINT = "/my/v2/enduserlicenses"
+KINDS = ("empty", "crypto", "use", "use spread")
 PATHS = {"empty": "/my/reference/empty", "crypto": "/my/reference/crypto", "use": ENDPOINT}
 WARM_UP_SECONDS = 3
 START_SECONDS = 60.0
@@ -47,6 +54,14 @@ class Window:
     web_cpu_us: float
     database_cpu_us: float
 
+    @property
+    def cpu_us(self) -> float:
+        return self.web_cpu_us + self.database_cpu_us
+
+
+# By kind, the windows in their order.
+Windows = dict[str, list[Window]]
+
 
 def main() -> None:
     """Measure, tell what was measured, and end with one line of JSON."""
@@ -54,18 +69,25 @@ def main() -> None:
         prog="script/bench licensing", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--tenants", type=int, nargs="+", default=[10, 1000], help="default: 10 1000")
-    parser.add_argument("--seconds", type=int, default=6, help="length of a measured window (default 6)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of a measured window (default 4)")
     parser.add_argument(
-        "--rounds", type=int, default=3, help="the median of this many windows counts (default 3)"
+        "--rounds", type=int, default=8, help="the median of this many windows counts (default 8)"
     )
     parser.add_argument("--connections", type=int, default=16, help="default 16")
     options = parser.parse_args()
-    results = {count: _measure(count, options) for count in sorted(options.tenants)}
-    print(json.dumps(_summary(results)))
+    with ExitStack() as stack:
+        sizes = [stack.enter_context(_size(count, options)) for count in sorted(options.tenants)]
+        measured = _by_turns(sizes, options)
+    print(json.dumps(_summary(measured)))
 
 
-def _summary(results: dict[int, dict[str, dict[str, float]]]) -> dict[str, Any]:
-    small, large = results[min(results)], results[max(results)]
+def _summary(measured: dict[int, Windows]) -> dict[str, Any]:
+    results = {
+        count: {name: _median(count, name, windows) for name, windows in found.items()}
+        for count, found in measured.items()
+    }
+    small = results[min(results)]
+    few, many = measured[min(measured)], measured[max(measured)]
     return {
         "name": "licensing",
         "figure": small["use"]["per_second"],
@@ -77,8 +99,8 @@ def _summary(results: dict[int, dict[str, dict[str, float]]]) -> dict[str, Any]:
         "ratio_to_empty_view": round(small["use"]["per_second"] / small["empty"]["per_second"], 3),
         "p50_ms": small["use"]["p50_ms"],
         "p99_ms": small["use"]["p99_ms"],
-        "flatness": round(_share(large, "use") / _share(small, "use"), 3),
-        "flatness_spread": round(_share(large, "use spread") / _share(small, "use spread"), 3),
+        **_flatness("flatness", few["use"], many["use"]),
+        **_flatness("flatness_spread", few["use spread"], many["use spread"]),
         "load": generator(),
         "tenants": {str(count): result for count, result in results.items()},
     }
@@ -89,7 +111,33 @@ def _share(result: dict[str, dict[str, float]], name: str) -> float:
     return result[name]["per_second"] / result["crypto"]["per_second"]
 
 
-def _measure(count: int, options: argparse.Namespace) -> dict[str, dict[str, float]]:
+def _flatness(label: str, few: list[Window], many: list[Window]) -> dict[str, Any]:
+    """How the windows of the most organizations compare with those of the fewest, round by round."""
+    pairs = list(zip(few, many, strict=True))
+    rates = [more.figures.per_second / less.figures.per_second for less, more in pairs]
+    cpu = [less.cpu_us / more.cpu_us for less, more in pairs if more.cpu_us]
+    return {
+        label: round(statistics.median(rates), 3),
+        f"{label}_range": [round(min(rates), 3), round(max(rates), 3)],
+        f"{label}_cpu": round(statistics.median(cpu), 3) if cpu else None,
+    }
+
+
+def _by_turns(sizes: "list[Size]", options: argparse.Namespace) -> dict[int, Windows]:
+    """The windows of each size. Who comes first changes from round to round, so that a drift meets both."""
+    measured: dict[int, Windows] = {size.count: {kind: [] for kind in KINDS} for size in sizes}
+    for number in range(-1, options.rounds):
+        for kind in KINDS:
+            for size in sizes if number % 2 else reversed(sizes):
+                window = size.window(kind, seconds=WARM_UP_SECONDS if number < 0 else options.seconds)
+                if number >= 0:
+                    measured[size.count][kind].append(window)
+    return measured
+
+
+@contextmanager
+def _size(count: int, options: argparse.Namespace) -> Iterator["Size"]:
+    """A filled database with its server, as long as it is measured."""
     with database() as address, tempfile.TemporaryDirectory(prefix="rightskeep-bench-") as directory:
         environment = environment_for(address, Path(directory))
         (Path(directory) / "data" / "static").mkdir(parents=True)
@@ -104,32 +152,26 @@ def _measure(count: int, options: argparse.Namespace) -> dict[str, dict[str, flo
         hot, spread = _requests(Path(directory))
         with _server(environment) as (port, server):
             _check(port, spread)
-            windows: dict[str, list[Window]] = {"empty": [], "crypto": [], "use": [], "use spread": []}
-            for number in range(-1, options.rounds):
-                for name, found in windows.items():
-                    asked = spread if "spread" in name else hot
-                    seconds = WARM_UP_SECONDS if number < 0 else options.seconds
-                    measure = Measure(port, server, address, options.connections, seconds)
-                    window = measure.window(name.partition(" ")[0], asked)
-                    if number >= 0:
-                        found.append(window)
-        return {name: _median(count, name, found) for name, found in windows.items()}
+            yield Size(count, port, server, address, options.connections, hot, spread)
 
 
 @dataclass(frozen=True)
-class Measure:
-    """Where and how long one window is measured."""
+class Size:
+    """A number of organizations, and where they are measured: a server (port and process) and its database."""
 
+    count: int
     port: int
     server: int
     database: str
     connections: int
-    seconds: int
+    hot: Path
+    spread: Path
 
-    def window(self, kind: str, asked: Path) -> Window:
+    def window(self, name: str, *, seconds: int) -> Window:
         """Load one address; an answered use license without its usage row is an error."""
+        kind, asked = name.partition(" ")[0], self.spread if "spread" in name else self.hot
         rows, web, database = _log_rows(self.database), self._web_seconds(), self._database_seconds()
-        figures = drive(self.port, PATHS[kind], asked, connections=self.connections, seconds=self.seconds)
+        figures = drive(self.port, PATHS[kind], asked, connections=self.connections, seconds=seconds)
         web, database = self._web_seconds() - web, self._database_seconds() - database
         if kind == "use" and (written := _log_rows(self.database) - rows) < figures.answered:
             raise RuntimeError(f"{figures.answered} answers, but only {written} usage rows")
