@@ -19,13 +19,14 @@ from portal.forms.key_recovery import CarriedForm, PackageForm
 from portal.key_custody import OPENSSL
 from tenants.membership import MANAGE_KEYS
 
+# What comes back bears a badge; why the others do not is said in a sentence, which has to have room on a telephone.
 FATES: Final[dict[str, tuple[Promise, str]]] = {
-    Fate.BACK: (gettext_lazy("Gets its private half back"), "good"),
+    Fate.BACK: (gettext_lazy("Comes back"), "good"),
     Fate.NEW: (gettext_lazy("Is added, archived"), "good"),
     Fate.HERE: (gettext_lazy("Is here and works"), ""),
-    Fate.HELD: (gettext_lazy("You hold it: restore it on its page"), "warn"),
-    Fate.GONE: (gettext_lazy("Destroyed or withdrawn here, for good"), "warn"),
-    Fate.ABSENT: (gettext_lazy("Its private half is not in the package"), "warn"),
+    Fate.HELD: (gettext_lazy("You hold it: restore it on its page"), ""),
+    Fate.GONE: (gettext_lazy("Destroyed or withdrawn here, for good"), ""),
+    Fate.ABSENT: (gettext_lazy("Its private half is not in the package"), ""),
 }
 
 

@@ -29,7 +29,7 @@ from tenants.freshness import forget_facts
 from tenants.models import OutgoingMail, Tenant
 from tests.conftest import Device, World, make_token
 from tests.keys.bringing import own_key, own_pem, wrapped_for
-from tests.keys.test_export import ask, recipient, roll, second  # noqa: F401  (a fixture)
+from tests.keys.test_export import ask, public_pem, recipient, roll, second  # noqa: F401  (a fixture)
 from tests.portal.conftest import Browse, browse  # noqa: F401  (a fixture)
 from tracking.models import Document
 from tracking.revocation import revoke
@@ -183,6 +183,22 @@ def test_packages_that_are_refused(world: World, loss: Loss):
         {**facts, "keys": [*alone, known]}, rubbish, signer=fingerprint_of(mine), sign=sign
     )
     refused(foreign, "does not open with the recipient")
+    # Nor where that key is here and works, so that nothing else would try to open it: the forger's own does not slip in.
+    own = KeyVersion.objects.for_tenant(world.fabrikam).get()
+    names = {"private": "keys/own.bin", "absent": None}
+    entries_there = [
+        {**described(mine), "private": "keys/mine.bin", "absent": None},
+        {**names, "fingerprint": own.fingerprint, "modulus": bytes(own.modulus).hex(), "oaep_hash": "sha256", "state": "active"},
+    ]  # fmt: skip
+    members_there = {
+        **members,
+        "keys/mine.bin": wrap_private_key(own_pem(mine), public_pem()),
+        "keys/own.bin": b"x" * 1600,
+    }
+    there = {**facts, "organization": {"id": str(world.fabrikam.id)}, "keys": entries_there}
+    foreign = write_package(there, members_there, signer=fingerprint_of(mine), sign=sign)
+    refused(foreign, "does not open with the recipient", tenant=world.fabrikam)
+    assert KeyVersion.objects.for_tenant(world.fabrikam).count() == 1
     # What it says of documents cannot be read: not even its keys come back.
     broken = {**read_package(loss.package).members, "documents.json": b'[{"key_fingerprint": []}]'}
     kept = {name: value for name, value in read_package(loss.package).manifest.items() if name != "members"}
