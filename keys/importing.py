@@ -85,10 +85,7 @@ def import_key(tenant: Tenant, wrapped: bytes, *, actor: User, place: str = "") 
             _("This key is in your list already. A held key is restored, not imported again.")
         )
     refuse_what_others_have(modulus)
-    # Known beforehand, so that what is left in a token by a worker that died, or by a token that was slower than our
-    # patience, is found there when the same file is brought again, and the token never holds the key twice.
-    key_id = uuid.uuid5(row.id, fingerprint)
-    record = keeping.brought_key(tenant.id, private, state=State.PENDING, key_id=key_id, place=place)
+    record = keeping.brought_key(tenant.id, private, state=State.PENDING, place=place)
     try:
         with transaction.atomic():
             use_up(row)
@@ -96,20 +93,14 @@ def import_key(tenant: Tenant, wrapped: bytes, *, actor: User, place: str = "") 
             after = {"state": record.state, "bits": record.bits, "kind": record.kind, "origin": record.origin}
             _log(tenant, actor, "ImportKey", record.id, record.fingerprint, after=after)
     except IntegrityError as error:
-        _discard(record)
+        keeping.discard(record)
         raise RollInProgressError(
             _("A new key is already being rolled in; wait until it is active.")
         ) from error
     except KeyRefusedError:
-        _discard(record)
+        keeping.discard(record)
         raise
     return record
-
-
-def _discard(record: KeyVersion) -> None:
-    """Give the key up, unless somebody who brought the same file in this instant has it stored by now."""
-    if not KeyVersion.objects.filter(id=record.id).exists():
-        keeping.discard(record)
 
 
 def is_holdable(key: KeyVersion) -> bool:

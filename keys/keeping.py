@@ -102,19 +102,13 @@ def new_key(
 
 
 def brought_key(
-    tenant_id: uuid.UUID,
-    private: Any,
-    *,
-    state: KeyVersion.State,
-    key_id: uuid.UUID | None = None,
-    place: str = "",
+    tenant_id: uuid.UUID, private: Any, *, state: KeyVersion.State, place: str = ""
 ) -> KeyVersion:
     """As `new_key`, for a key that the customer brought (`backends.brought` has checked it).
 
     Its id follows from the key, so that one that a dead process left in a token is taken when it is brought again.
     """
     record = KeyVersion(tenant_id=tenant_id, state=state, kind=place or place_for(tenant_id))
-    record.id = key_id or record.id
     record.origin = KeyVersion.Origin.BROUGHT
     record.bits = private.key_size
     _name(record, private.public_key().public_numbers().n)
