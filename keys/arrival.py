@@ -23,8 +23,8 @@ _TIMES: Final = ("created_at", "activated_at")
 def take_over(tenant: Tenant, package: Package, recipient: RecipientKey) -> dict[str, KeyVersion]:
     """Store the keys of a package as archived ones, in the caller's transaction; by fingerprint.
 
-    A held key comes as a held one, to be restored here. One whose private half is absent otherwise is left out. They count
-    as brought: the organization has a copy. Raises `KeyRefusedError`, `KeyUnavailableError`.
+    A disabled key comes as a disabled one, a held one as a held one, to be restored here. One whose private half is absent
+    otherwise is left out. They count as brought: the organization has a copy. Raises `KeyRefusedError`, `KeyUnavailableError`.
     """
     taken = {}
     for key in package.keys.values():
@@ -36,7 +36,10 @@ def take_over(tenant: Tenant, package: Package, recipient: RecipientKey) -> dict
 
 
 def arrived(tenant: Tenant, key: PackagedKey, recipient: RecipientKey) -> KeyVersion:
-    """The unsaved record of a key of a package, archived; held where the private half is absent. Raises `KeyRefusedError`."""
+    """The unsaved record of a key of a package, archived or disabled; held where the private half is absent.
+
+    Raises `KeyRefusedError`.
+    """
     refuse_what_others_have(key.public_key.modulus)
     if key.wrapped:
         private = private_half(key, recipient)
@@ -53,6 +56,8 @@ def arrived(tenant: Tenant, key: PackagedKey, recipient: RecipientKey) -> KeyVer
             held_at=timezone.now(),
         )
     record.oaep_hash = key.oaep_hash
+    if key.state == KeyVersion.State.DISABLED:
+        record.state, record.disabled_at = KeyVersion.State.DISABLED, timezone.now()
     for name in _TIMES:
         setattr(record, name, _moment(key.facts, name) or getattr(record, name))
     record.archived_at = _moment(key.facts, "archived_at") or timezone.now()

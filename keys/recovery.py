@@ -29,7 +29,7 @@ class Fate(StrEnum):
     """What becomes of a key in a package."""
 
     BACK = "back"  # it is known here, and its private half is not to be had: it gets that back, and stays in its state
-    NEW = "new"  # it is not known here: it arrives, archived
+    NEW = "new"  # it is not known here: it arrives, archived or disabled as it was
     HERE = "here"  # it is here and works, or is kept in a hardware security module
     HELD = "held"  # the organization holds it, and restores it by itself
     GONE = "gone"  # it was destroyed or withdrawn here, which nothing undoes

@@ -22,6 +22,7 @@ from administration.export import _TABLES
 from administration.handover import download_package
 from audit.models import AdminEvent
 from keys import export as exports
+from keys.arrival import take_over
 from keys.custody import active_key
 from keys.errors import KeyRefusedError
 from keys.models import KeyExport, KeyPolicy, KeyVersion
@@ -44,6 +45,7 @@ from tenants.roles import give_role
 from tests.conftest import Device, World, license_bytes
 from tests.keys.aging import let_announcements_pass
 from tests.keys.bringing import own_key, own_pem
+from tracking.disabling import disable_key
 
 pytestmark = pytest.mark.django_db
 CONTENT = b"Quarterly figures\n" * 500
@@ -187,6 +189,19 @@ def test_what_the_package_holds(world: World, second: User):
     assert der not in data and der[-200:-100] not in data
     with pytest.raises(SealError):
         RecipientKey(own_pem(own_key())).unwrap(package.keys[wrapped])
+
+
+def test_a_disabled_key_arrives_disabled(world: World, second: User):
+    roll(world)
+    disabled = KeyVersion.objects.for_tenant(world.contoso).get(state="archived")
+    disable_key(world.contoso, disabled, actor=second)
+    export = ask(world)
+    exports.approve_export(export, actor=second)
+    package = read_package(download_package(export, actor=second))
+    KeyVersion.objects.all().delete()
+    there = RecipientKey(own_pem(recipient()))
+    arrived = {name: key.state for name, key in take_over(world.contoso, package, there).items()}
+    assert arrived == {disabled.fingerprint: "disabled", package.signed_by: "archived"}
 
 
 def test_a_package_that_was_touched_is_refused(world: World, second: User):
