@@ -1,10 +1,17 @@
-"""Secrets as they would look wherever they had been written: raw, in hexadecimal, Base64, decimal, as Python shows bytes."""
+"""Secrets as they would look wherever they had been written: raw, in hexadecimal, Base64, decimal, as Python shows bytes;
+and what was written."""
 
 import base64
+import logging
 import re
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives import serialization
+from django.conf import settings
+from django.db import connection
 
 
 @dataclass(frozen=True)
@@ -18,14 +25,19 @@ class Secret:
         """Pieces of it long enough to be no chance."""
         middle = self.value[len(self.value) // 2 :][:12] if len(self.value) > 40 else self.value
         found = [middle, middle[::-1], middle.hex().encode(), middle.hex().upper().encode()]
+        found += [
+            middle.hex(":").encode(),
+            middle.hex(":").upper().encode(),
+            str(list(middle))[1:-1].encode(),
+        ]
         shown = repr(middle)[2:-1].encode()
         found += [shown, shown.replace(b"'", b"\\'")]
         # Base64 of it inside of something longer begins at one of three places.
         for offset in range(3):
             encoded = base64.b64encode(b"\0" * offset + middle + b"\0" * (-(offset + len(middle)) % 3))
             found.append(encoded[4 if offset else 0 : -4])
-        if len(self.value) > 40:
-            found.append(str(int.from_bytes(self.value, "big"))[20:60].encode())
+        decimal = str(int.from_bytes(self.value, "big")).encode()
+        found.append(decimal[20:60] if len(self.value) > 40 else decimal)
         return found
 
 
@@ -65,3 +77,39 @@ class Haystack:
                 if any(needle in raw or needle in joined for needle in secret.needles())
             ]
         return found
+
+
+class Written:
+    """Collects what is written while it happens; at the end, what lies about."""
+
+    def __init__(self, caplog: Any) -> None:
+        self.hay = Haystack()
+        self._caplog = caplog
+
+    def answer(self, place: str, response: Any) -> Any:
+        content = b"".join(response.streaming_content) if response.streaming else response.content
+        self.hay.add(f"answer of {place}", content)
+        self.hay.add(f"headers of {place}", dict(response.headers))
+        return response
+
+    def failure(self, place: str, error: BaseException) -> None:
+        self.hay.add(f"error of {place}", repr(error))
+        self.hay.add(f"error of {place}", "".join(traceback.format_exception(error)))
+
+    def collect(self, mails: Any, output: Any) -> None:
+        for record in self._caplog.records:
+            self.hay.add("logs", logging.Formatter().format(record))
+            self.hay.add("logs", vars(record))
+        self.hay.add("stdout and stderr", "".join(output))
+        for mail in mails:
+            self.hay.add("mails", mail.message())
+        with connection.cursor() as cursor:
+            for table in connection.introspection.table_names(cursor):
+                cursor.execute(f'SELECT * FROM "{table}"')
+                names = [column[0] for column in cursor.description]
+                for row in cursor.fetchall():
+                    for name, value in zip(names, row, strict=True):
+                        self.hay.add(f"column {table}.{name}", value)
+        for path in Path(settings.DATA_DIR).rglob("*"):
+            if path.is_file() and path.parent.name != "secrets":
+                self.hay.add(f"file {path.name}", path.read_bytes())

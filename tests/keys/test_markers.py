@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import logging
+import re
 import traceback
 import zipfile
 from collections.abc import Iterator
@@ -12,23 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.contrib import admin
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from kombu import Connection
 
 from administration.export import export_of, make_due, open_export, request_export
 from audit.aggregation import aggregate
 from keys import custody, importing, keeping
 from keys.backends import software
+from keys.backends.pkcs11 import TokenKey
 from keys.custody import active_key, check_usable, find_key, forget_loaded, oidc_signing_key
 from keys.errors import KeyCustodyError
 from keys.importing import hold_key, restore_key
 from keys.models import InstallationKey, KeyVersion, WrappingKey
 from keys.rollover import finish_due_rolls
+from policies.models import PolicyTemplate
 from portal.celery import app
 from rms.content_key import ContentKey
 from rms.key_wrapping import wrap_private_key
@@ -37,9 +39,12 @@ from tenants.models import User
 from tests.conftest import PASSWORD, World
 from tests.keys.aging import let_announcements_pass
 from tests.keys.bringing import own_key, own_pem, wrapped_for
-from tests.keys.markers import Haystack, Secret, of_private_key
+from tests.keys.markers import Haystack, Secret, Written, of_private_key
 from tests.keys.test_export import administrator_for_long, public_pem
 from tests.keys.tokens import PIN, SoftToken
+from tracking.destruction import carry_out_due
+from tracking.models import Destruction
+from tracking.resealing import continue_resealings
 
 pytestmark = pytest.mark.django_db
 KEK = "marker-of-the-key-encryption-key-0123456789"
@@ -48,7 +53,7 @@ BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 class Spy:
-    """Knows every secret as it comes into being, by standing beside the two places that make them."""
+    """Knows every secret as it comes into being, by standing beside the places that make or open them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.secrets = [
@@ -69,6 +74,16 @@ class Spy:
             self.content_keys.append(Secret(f"content key {len(self.content_keys)}", made.value))
             return made
 
+        def seen_decrypt(decrypt: Any) -> Any:
+            def note(key: Any, block: bytes) -> bytes:
+                session_key: bytes = decrypt(key, block)
+                self.secrets.append(Secret(f"session key {len(self.secrets)}", session_key))
+                return session_key
+
+            return note
+
+        for kept in (software.SoftwareKey, TokenKey):
+            monkeypatch.setattr(kept, "decrypt", seen_decrypt(kept.decrypt))
         monkeypatch.setattr(software, "generate", seen)
         monkeypatch.setattr(ContentKey, "generate", classmethod(seen_content_key))
         self.secrets += of_private_key("brought key", software.to_der(own_key()))
@@ -76,42 +91,6 @@ class Spy:
     def note_wrapping_keys(self) -> None:
         for row in WrappingKey.objects.all():
             self.secrets.append(Secret(f"wrapping key of {row.key_id}", keeping.WRAPPING.get(row)))
-
-
-class Written:
-    """Collects what is written while it happens; at the end, what lies about."""
-
-    def __init__(self, caplog: Any) -> None:
-        self.hay = Haystack()
-        self._caplog = caplog
-
-    def answer(self, place: str, response: Any) -> Any:
-        content = b"".join(response.streaming_content) if response.streaming else response.content
-        self.hay.add(f"answer of {place}", content)
-        self.hay.add(f"headers of {place}", dict(response.headers))
-        return response
-
-    def failure(self, place: str, error: BaseException) -> None:
-        self.hay.add(f"error of {place}", repr(error))
-        self.hay.add(f"error of {place}", "".join(traceback.format_exception(error)))
-
-    def collect(self, mails: Any, output: Any) -> None:
-        for record in self._caplog.records:
-            self.hay.add("logs", logging.Formatter().format(record))
-            self.hay.add("logs", vars(record))
-        self.hay.add("stdout and stderr", "".join(output))
-        for mail in mails:
-            self.hay.add("mails", mail.message())
-        with connection.cursor() as cursor:
-            for table in connection.introspection.table_names(cursor):
-                cursor.execute(f'SELECT * FROM "{table}"')
-                names = [column[0] for column in cursor.description]
-                for row in cursor.fetchall():
-                    for name, value in zip(names, row, strict=True):
-                        self.hay.add(f"column {table}.{name}", value)
-        for path in Path(django_settings.DATA_DIR).rglob("*"):
-            if path.is_file() and path.parent.name != "secrets":
-                self.hay.add(f"file {path.name}", path.read_bytes())
 
 
 @pytest.fixture
@@ -145,6 +124,8 @@ def test_no_secret_is_written_anywhere(
     lose_the_kek(written, device, settings)
     aggregate()
     export_keys(written, world, device)
+    end_a_key(written, world, device)
+    break_unexpectedly(written, device)
     request_export(tenant, actor=alice)
     make_due()
     look(written, world, device)
@@ -156,6 +137,9 @@ def test_no_secret_is_written_anywhere(
         "logs", "column keys_keyversion.sealed_private", "column keys_wrappingkey.sealed", "column audit_adminevent.after",
         "column keys_importkey.sealed_private", "answer of /keys/", "answer of /api/v1/logs/admin/", "repr",
         "error of the token", "files of the export", "broker messages", "answer of a key package",
+        "answer of a certificate", "answer of the record of an incident", "answer of an unexpected failure",
+        "column tracking_destruction.certificate", "column tracking_sealedcopy.block", "column keys_incidentstep.facts",
+        "column tenants_outgoingmail.text", "column audit_usageevent.result",
     } <= written.hay.places  # fmt: skip
     assert len(spy.content_keys) >= 3 and len(spy.secrets) > 40
     assert written.hay.find(spy.secrets) == []
@@ -167,10 +151,12 @@ def test_no_secret_is_written_anywhere(
 @pytest.mark.parametrize("encode", [
     bytes, bytes.hex, lambda value: base64.b64encode(b"x" + value), lambda value: base64.urlsafe_b64encode(value),
     lambda value: base64.encodebytes(b"xy" + value + b"z"), repr, lambda value: int.from_bytes(value, "big"),
-    lambda value: json.dumps({"key": base64.b64encode(value).decode()}), lambda value: value[::-1],
-], ids=["raw", "hex", "base64", "url", "pem", "repr", "decimal", "json", "little-endian"])  # fmt: skip
+    lambda value: json.dumps({"key": base64.b64encode(value).decode()}), lambda value: value[::-1], list,
+    lambda value: "\n    ".join(re.findall(".{1,45}", value.hex(":"))),
+], ids=["raw", "hex", "base64", "url", "pem", "repr", "decimal", "json", "little-endian", "list", "openssl"])  # fmt: skip
 def test_a_secret_would_be_found(encode: Any):
-    for secret in of_private_key("key", software.to_der(own_key())):
+    symmetric = Secret("wrapping key", bytes(range(150, 182)))
+    for secret in (*of_private_key("key", software.to_der(own_key())), symmetric):
         hay = Haystack()
         hay.add("a log", encode(secret.value))
         assert hay.find([secret]) == [f"{secret.name} in a log"]
@@ -279,6 +265,51 @@ def export_keys(written: Written, world: World, device: Any) -> None:
     assert written.answer("a key export", approved).status_code == 200, carol
     package = written.answer("a key package", device("alice").get(f"{path}{asked.json()['id']}/package/"))
     assert len(zipfile.ZipFile(io.BytesIO(package.content)).namelist()) > 5
+
+
+def end_a_key(written: Written, world: World, device: Any) -> None:
+    """An incident of an archived key: an exercise, then in earnest, to the certificate of its destruction and the record."""
+    old, alice = _software_key(), device("alice")
+    for drill in (True, False):
+        body = {"kind": "weak", "key": str(old.id), "reason": "Too short", "drill": drill}
+        opened = written.answer("an incident", alice.post("/api/v1/keys/incidents/", body))
+        incident = f"/api/v1/keys/incidents/{opened.json()['id']}/"
+        for step in ("roll", "reseal", "destroy", "tell"):
+            written.answer("a step", alice.post(f"{incident}steps/{step}/", {}))
+        assert drill or continue_resealings() > 0
+    path = f"/api/v1/keys/{old.id}/"
+    asked = written.answer("a destruction", alice.post(f"{path}destroy/", {"reason": "Too short"}))
+    body = {"destruction": asked.json()["id"]}
+    approved = written.answer("a destruction", device("carol").post(f"{path}destroy/approve/", body))
+    assert approved.status_code == 200, approved.content
+    Destruction.objects.update(due_at=timezone.now())
+    assert carry_out_due() == 1
+    assert written.answer("a certificate", alice.get(f"{path}certificate/")).status_code == 200
+    written.answer("an incident", alice.post(f"{incident}close/", {}))
+    assert written.answer("the record of an incident", alice.get(incident)).json()["closed_at"]
+    client = browser(world, "alice")
+    for page in (f"/keys/{old.id}/", f"/keys/{old.id}/certificate.json", incident.removeprefix("/api/v1"),
+                 f"{incident.removeprefix('/api/v1')}report/", f"{incident.removeprefix('/api/v1')}message/"):  # fmt: skip
+        assert written.answer("a page of the end of a key", client.get(page)).status_code == 200, page
+
+
+def break_unexpectedly(written: Written, device: Any) -> None:
+    """An error that nobody foresaw, in the middle of using a key: the page, the log with its trace, and every repr on the way."""
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    active = KeyVersion.objects.get(tenant__slug="contoso", state="active")
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(TokenKey, "sign", fail)
+        broken.setattr(software.SoftwareKey, "sign", fail)
+        template = PolicyTemplate.objects.for_tenant(active.tenant).order_by("position")[0]
+        answer = device("bob").post("/my/v2/publishinglicenses", {"TemplateId": str(template.id)})
+        assert written.answer("an unexpected failure", answer).status_code == 500
+        with pytest.raises(RuntimeError) as caught:
+            active_key(active.tenant_id).sign(b"license")
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    written.hay.add("a trace with every variable", "".join(trace.format()))
 
 
 def _software_key() -> KeyVersion:
