@@ -46,7 +46,7 @@ from tracking.models import Destruction, Resealing, SealedCopy
 from tracking.resealing import continue_resealings, hanging_on, request_resealing
 
 DISABLED, HELD = "key disabled", "key held"
-DESTROYED = "The key of this document was destroyed, so it cannot be opened any more."
+DESTROYED = "key destroyed"
 RECIPIENT = 7  # which of our own keys an export is for
 
 
