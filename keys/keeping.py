@@ -106,7 +106,8 @@ def brought_key(
 ) -> KeyVersion:
     """As `new_key`, for a key that the customer brought (`backends.brought` has checked it).
 
-    Its id follows from the key, so that one that a dead process left in a token is taken when it is brought again.
+    Its id follows from the key, so that what is left in a token by a process that died, or by a token that was slower than
+    our patience, is found there when the key is brought again, with whichever import key.
     """
     record = KeyVersion(tenant_id=tenant_id, state=state, kind=place or place_for(tenant_id))
     record.origin = KeyVersion.Origin.BROUGHT
