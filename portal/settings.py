@@ -138,8 +138,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = None
-    # No health check per request: it would be a third of the statements of a use license. After a restart of the
-    # database each process answers one request with an error and connects anew.
+    # Without Django's health check, a query for each request: see portal/connections.py.
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
         "connect_timeout": 5,
