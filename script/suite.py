@@ -191,8 +191,8 @@ def _production_environment() -> dict[str, str]:
 
 
 def _test(title: str, environment: dict[str, str], *arguments: str) -> None:
-    """Two processes; tests that start real servers share one of them (`--dist loadgroup`, marker `processes`)."""
-    command = [*_pytest(), "-n", "2", "--dist", "loadgroup", "--durations", "12", *arguments]
+    """Two processes; tests that start real servers share one of them (`tests/conftest.py`)."""
+    command = [*_pytest(), "-n", "2", "--durations", "12", *arguments]
     _must(f"tests {title}", command, {**os.environ, **environment})
 
 

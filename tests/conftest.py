@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from administration.demo import seed_demo
 from administration.devices import SCOPES, command_line_client
@@ -33,6 +34,24 @@ for _name, _same in (("suite", True), ("random", False)):
         _name, derandomize=_same, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
     )
 hypothesis_settings.load_profile("suite")
+
+
+# Real servers: never two of these at the same time.
+SERVERS = ("tests/e2e/test_quick_start.py", "tests/operations/")
+
+
+class OneProcessForServers(LoadScopeScheduling):  # type: ignore[misc]  # xdist carries no types for it
+    """Each test goes to whichever process is free, those that start servers all to the same one, and first.
+
+    By their places: the mark `xdist_group` is lost between xdist 3.8 and pytest 9.2, without a word."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "servers" if nodeid.startswith(SERVERS) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForServers:
+    return OneProcessForServers(config, log)
 
 
 USE_A_DATABASE = {"db", "transactional_db", "live_server", "surroundings"}

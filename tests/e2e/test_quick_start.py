@@ -20,7 +20,6 @@ from tests.e2e.conftest import Person
 from tests.operations.running_server import PATIENCE, ROOT, Server
 from tests.operations.test_readme import RUN
 
-pytestmark = pytest.mark.xdist_group("processes")
 Calls = collections.Counter[tuple[str, str, str]]
 DOCUMENTED_URL = "http://127.0.0.1:8000"
 MIB = 1024 * 1024

@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.operations.running_server import PATIENCE, ROOT
 
 WORKERS, MESSAGES = 3, 200
@@ -37,7 +35,6 @@ with Connection("files://localhost", transport_options=options) as connection:
 """
 
 
-@pytest.mark.xdist_group("processes")
 def test_each_message_reaches_one_worker_and_no_worker_dies(tmp_path: Path) -> None:
     for name in ("messages", "control"):
         (tmp_path / name).mkdir()

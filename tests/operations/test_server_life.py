@@ -12,10 +12,7 @@ import pytest
 
 from tests.operations.running_server import PATIENCE, Server, free_port, one_sentence, refusal
 
-pytestmark = [
-    pytest.mark.xdist_group("processes"),
-    pytest.mark.skipif(sys.platform != "linux", reason="leftovers are found through /proc"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leftovers are found through /proc")
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ import pytest
 
 from tests.operations.running_server import ROOT, free_port, one_sentence, refusal
 
-pytestmark = pytest.mark.xdist_group("processes")
-
 
 def test_port_taken(tmp_path):
     with socket.socket() as holder:
