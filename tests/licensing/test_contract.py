@@ -79,24 +79,6 @@ def test_suspended_person_is_refused(world: World, device: Callable[[str], Devic
     assert bob.get("/my/v2/templates").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["?email=nobody+at%20all@contoso.example", "?service=http://127.0.0.1:8000/t/{contoso}/_wmcs/licensing"],
-)
-def test_service_discovery(world: World, device: Callable[[str], Device], query: str) -> None:
-    response = device("dave").get("/my/v1/servicediscovery" + query.format(contoso=world.contoso.id))
-    assert response.status_code == 200
-    found = {row["Name"]: row["Uri"] for row in response.json()}
-    base = "http://127.0.0.1:8000/my/v1"
-    assert found == {
-        "templates": f"{base}/templates",
-        "publishinglicenses": f"{base}/publishinglicenses",
-        "enduserlicenses": f"{base}/enduserlicenses",
-        "clientdebuglogs": f"{base}/clientlogs/debug",
-        "clientperformancelogs": f"{base}/clientlogs/performance",
-    }
-
-
 def test_who_runs_the_service_learns_why_a_key_cannot_be_used(
     world: World, device: Callable[[str], Device], settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,46 +100,6 @@ def test_who_runs_the_service_learns_why_a_key_cannot_be_used(
         assert answer.status_code == status
         assert "right key-encryption key" in caplog.text
         assert "encryption" not in answer.content.decode()
-
-
-@pytest.mark.parametrize(
-    ("own", "asked"),
-    [
-        ("https://rms.example", "https://rms.example:443"),
-        ("https://rms.example:443", "https://RMS.example"),
-        ("http://rms.example", "http://rms.example:80"),
-    ],
-)
-def test_a_port_that_is_meant_anyway_may_be_written_out(
-    world: World, device: Callable[[str], Device], settings: Any, own: str, asked: str
-) -> None:
-    settings.PUBLIC_URL = own
-    address = f"{asked}/t/{world.contoso.id}/_wmcs/licensing"
-    assert device("dave").get(f"/my/v2/servicediscovery?service={address}").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("", "BadInputException"),
-        ("?email=nonsense", "BadInputException"),
-        ("?email=x@nowhere.example", "NotSignedUpException"),
-        ("?email=x@contoso%00.example", "BadInputException"),
-        ("?" + "a&" * 1001, "BadInputException"),
-        ("?service=https://rms.elsewhere.example/_wmcs/licensing", "UnrecognizedUrlException"),
-        (
-            "?service=http://127.0.0.1:8000/t/00000000-0000-0000-0000-000000000000/_wmcs/licensing",
-            "UnrecognizedUrlException",
-        ),
-        ("?service=http://[", "UnrecognizedUrlException"),
-        ("?service=http://127.0.0.1:99999/t/x", "UnrecognizedUrlException"),
-    ],
-)
-def test_service_discovery_refusals(
-    world: World, device: Callable[[str], Device], query: str, code: str
-) -> None:
-    check_error(device("bob").get(f"/my/v2/servicediscovery{query}"), 400, code)
-    assert UsageEvent.objects.get().result == code
 
 
 def test_templates_in_the_readers_language(world: World, device: Callable[[str], Device]) -> None:
