@@ -20,10 +20,6 @@ class BadInputError(DeviceError):
     """The request or the license in it cannot be used."""
 
 
-class UnknownTenantError(DeviceError):
-    """The organization does not exist here."""
-
-
 class UnrecognizedUrlError(DeviceError):
     """The address belongs to another installation."""
 

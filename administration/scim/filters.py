@@ -47,7 +47,6 @@ _TEXT: Final = {
 }
 Condition = Callable[[CompareOperator, Any], Q]
 NOTHING: Final = Q(pk__in=[])
-EVERYTHING: Final = ~NOTHING
 
 
 def refuse(text: str) -> ScimError:
